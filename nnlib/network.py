@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import tempfile
@@ -191,7 +192,8 @@ class Sequential:
         known = {name: getattr(nnlib_layers, name) for name in nnlib_layers.__all__ if name != "Layer"}
         known.update(custom or {})
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as file:
+                archive = np.load(file, allow_pickle=False)
                 if not isinstance(archive, np.lib.npyio.NpzFile):
                     raise ValueError("it holds a single array")
                 stored = {name: archive[name] for name in archive.files}
@@ -208,7 +210,7 @@ class Sequential:
 def _rebuild(name: str, config: dict[str, Any], known: dict[str, type[Layer]]) -> Layer:
     if name not in known:
         raise ValueError(f"unknown layer {name}: pass it as load(path, custom={{{name!r}: {name}}})")
-    if "rng" in known[name].__init__.__annotations__:
+    if "rng" in inspect.signature(known[name]).parameters:
         config = {**config, "rng": np.random.default_rng()}  # drawn weights are replaced at once
     return known[name](**config)
 
