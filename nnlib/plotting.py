@@ -76,6 +76,7 @@ def decision_boundary(
     ax: Axes | None = None,
     resolution: int = 200,
     padding: float = 0.5,
+    threshold: float = 0.5,
     labels: Sequence[str] | None = None,
 ) -> Axes:
     """Show what a classifier says everywhere in the plane, and the points it learned from.
@@ -89,11 +90,12 @@ def decision_boundary(
     ax : where to draw
     resolution : points of the grid along each axis
     padding : how far the picture goes beyond the points
+    threshold : 0.5 for probabilities, 0.0 when predict returns logits
     labels : names of the classes
 
     Returns
     -------
-    ax : with the plane shaded by probability and cut at 0.5, or one colour a class
+    ax : with the plane shaded by probability and cut at the threshold, or one colour a class
 
     Raises
     ------
@@ -132,17 +134,17 @@ def decision_boundary(
 
     ax = _axes(ax)
     if values.ndim == 1 and values.dtype.kind == "f":
-        field = values.reshape(resolution, resolution)
-        shades = np.linspace(0, 1, 11)
+        field = values.reshape(resolution, resolution) - threshold
+        shades = np.linspace(-0.5, 0.5, 11)
         ax.contourf(x1, x2, field, levels=shades, cmap=DIVERGING, alpha=0.6, extend="both")
-        if field.min() < 0.5 < field.max():
-            ax.contour(x1, x2, field, levels=[0.5], colors="black", linewidths=1.5)
+        if field.min() < 0 < field.max():
+            ax.contour(x1, x2, field, levels=[0], colors="black", linewidths=1.5)
     else:
-        field = region.reshape(resolution, resolution)
+        owner = region.reshape(resolution, resolution)
         tints = ListedColormap([_tint(_pick(COLOURS, k)) for k in range(classes)])
-        ax.pcolormesh(x1, x2, field, cmap=tints, vmin=-0.5, vmax=classes - 0.5, rasterized=True)
-        for k in np.unique(field)[1:]:
-            ax.contour(x1, x2, field >= k, levels=[0.5], colors="black", linewidths=1.5)
+        ax.pcolormesh(x1, x2, owner, cmap=tints, vmin=-0.5, vmax=classes - 0.5, rasterized=True)
+        for k in np.unique(owner)[1:]:
+            ax.contour(x1, x2, owner >= k, levels=[0.5], colors="black", linewidths=1.5)
     for k in range(classes):
         ax.scatter(
             X[y == k, 0],

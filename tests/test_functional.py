@@ -280,3 +280,14 @@ def test_an_empty_batch_has_an_output_and_zero_gradients():
     assert not dW.any()
     assert not db.any()
     assert F.flatten(np.empty((0, 2, 3))).shape == (0, 6)
+
+
+def test_the_contract_holds_for_keywords_and_missing_arguments_too():
+    X, W, b = np.ones((N, D)), np.ones((D, M)), np.ones(M)
+    np.testing.assert_array_equal(F.linear(X=X, b=b, W=W), F.linear(X, W, b))
+    with pytest.raises(ValueError, match=r"W of shape \(D, M\) = \(4, M\), got \(3, 3\)"):
+        F.linear(X=X, W=np.ones((M, M)), b=b)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'"):
+        F.linear(X, W)
+    with pytest.raises(ValueError, match=r"got \(2, 3\)$"):  # no reshape would help: no hint
+        F.mse(np.ones((3, 2)), np.ones((2, 3)))

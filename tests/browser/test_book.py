@@ -111,7 +111,7 @@ def test_page_asks_nothing_of_other_hosts(visit: Visit) -> None:
     assert visit.foreign == []
     loads = visit.page.evaluate(
         """() => [...document.querySelectorAll(
-                 'script[src], img[src], iframe[src], source[src], link[rel~=stylesheet], link[rel~=preload]')]
+                 'script[src], img[src], iframe[src], link:is([rel~=stylesheet], [rel~=preload])')]
                .map(e => e.src || e.href)
                .filter(url => new URL(url).host !== location.host && !url.startsWith('data:'))"""
     )
@@ -172,7 +172,8 @@ SEARCH_BOXES = "input[type=search], .search-button-field, .search-button"
 
 def visible(page: Page, selector: str) -> int:
     return page.evaluate(
-        "selector => [...document.querySelectorAll(selector)].filter(e => e.checkVisibility()).length", selector
+        "selector => [...document.querySelectorAll(selector)].filter(e => e.checkVisibility()).length",
+        selector,
     )
 
 
@@ -201,7 +202,7 @@ CONTRAST = """selector => {
     return [255, 255, 255];
   };
   return [...document.querySelectorAll(selector)]
-    .filter(e => e.checkVisibility() && e.textContent.trim())
+    .filter(e => e.checkVisibility() && !e.matches(".headerlink") && e.textContent.trim())
     .map(e => {
       const a = light(parse(getComputedStyle(e).color)), b = light(ground(e));
       const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
