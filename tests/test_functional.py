@@ -25,7 +25,11 @@ def pairs(rng):
     Y, y = rng.integers(0, 2, (N, M)), rng.integers(0, M, N)
     X, W, b = rng.standard_normal((N, D)), rng.standard_normal((D, M)), rng.standard_normal(M)
     mask = (rng.random((N, M)) > 0.5) * 2.0
-    images, K, kb = rng.standard_normal((2, 3, 7, 6)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
+    images, K, kb = (
+        rng.standard_normal((2, 3, 7, 6)),
+        rng.standard_normal((4, 3, 3, 2)),
+        rng.standard_normal(4),
+    )
     conv = {"stride": 2, "padding": 1}
     pool = {"kernel_size": 3, "stride": 2}
 
@@ -43,7 +47,11 @@ def pairs(rng):
         "sigmoid": (*by_output(F.sigmoid, F.sigmoid_backward), {"Z": Z}),
         "softmax": (*by_output(F.softmax, F.softmax_backward), {"Z": Z}),
         "log_softmax": (*by_output(F.log_softmax, F.log_softmax_backward), {"Z": Z}),
-        "dropout": (lambda X: F.dropout(X, mask.astype(X.dtype)), lambda dY, X: F.dropout_backward(dY, mask.astype(X.dtype)), {"X": Z}),
+        "dropout": (
+            lambda X: F.dropout(X, mask.astype(X.dtype)),
+            lambda dY, X: F.dropout_backward(dY, mask.astype(X.dtype)),
+            {"X": Z},
+        ),
         "flatten": (F.flatten, lambda dY, X: F.flatten_backward(dY, X.shape), {"X": images}),
         "conv2d": (
             lambda X, W, b: F.conv2d(X, W, b, **conv),
@@ -56,15 +64,20 @@ def pairs(rng):
             {"X": images},
         ),
         "mse": (*loss(F.mse, F.mse_backward, rng.standard_normal((N, M))), {"P": Z}),
-        "binary_cross_entropy": (
-            *loss(F.binary_cross_entropy, F.binary_cross_entropy_backward, Y), {"P": P}),
+        "binary_cross_entropy": (*loss(F.binary_cross_entropy, F.binary_cross_entropy_backward, Y), {"P": P}),
         "binary_cross_entropy_with_logits": (
-            *loss(F.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits_backward, Y), {"Z": Z}),
+            *loss(F.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits_backward, Y),
+            {"Z": Z},
+        ),
         "categorical_cross_entropy": (
-            *loss(F.categorical_cross_entropy, F.categorical_cross_entropy_backward, y), {"P": P}),
+            *loss(F.categorical_cross_entropy, F.categorical_cross_entropy_backward, y),
+            {"P": P},
+        ),
         "softmax_cross_entropy": (
-            *loss(F.softmax_cross_entropy, F.softmax_cross_entropy_backward, y), {"Z": Z}),
-    }  # fmt: skip
+            *loss(F.softmax_cross_entropy, F.softmax_cross_entropy_backward, y),
+            {"Z": Z},
+        ),
+    }
 
 
 PAIRS = sorted(name for name in F.__all__ if not name.endswith("_backward"))

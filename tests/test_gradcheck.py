@@ -112,9 +112,7 @@ WRONG = {
     "relu mask from the wrong side": rows(F.relu, lambda dA, Z: dA * (Z < 0)),
     "relu derivative ignores the upstream gradient": rows(F.relu, lambda dA, Z: 1.0 * (Z > 0)),
     "leaky relu with the slope of relu": rows(F.leaky_relu, lambda dA, Z: dA * (Z > 0)),
-    "log-softmax without the sum over classes": rows(
-        F.log_softmax, lambda dA, Z: dA * (1 - F.softmax(Z))
-    ),
+    "log-softmax without the sum over classes": rows(F.log_softmax, lambda dA, Z: dA * (1 - F.softmax(Z))),
     "extra 1/N in dW": linear_with(dW=lambda dY, X, W: X.T @ dY / len(X)),
     "bias gradient averaged over the batch": linear_with(db=lambda dY, X, W: dY.mean(axis=0)),
     "bias gradient of shape (1, M)": linear_with(db=lambda dY, X, W: dY.sum(axis=0, keepdims=True)),

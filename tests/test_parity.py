@@ -156,7 +156,10 @@ def test_gradients_of_random_networks_equal_those_of_pytorch(torch):
 
 OPTIMIZERS = {
     "SGD": (lambda: SGD(0.1), lambda o, p: o.SGD(p, 0.1)),
-    "SGD with weight decay": (lambda: SGD(0.1, weight_decay=0.1), lambda o, p: o.SGD(p, 0.1, weight_decay=0.1)),
+    "SGD with weight decay": (
+        lambda: SGD(0.1, weight_decay=0.1),
+        lambda o, p: o.SGD(p, 0.1, weight_decay=0.1),
+    ),
     "momentum": (lambda: SGD(0.1, momentum=0.9), lambda o, p: o.SGD(p, 0.1, momentum=0.9)),
     "momentum with weight decay": (
         lambda: SGD(0.1, momentum=0.9, weight_decay=0.01),
@@ -194,7 +197,9 @@ def test_fifty_steps_follow_pytorch(name, torch):
         net.backward(loss.backward())
         mine.step(net.params(), net.grads())
         other.zero_grad()
-        torch_loss(torch, "softmax_ce", in_torch(torch, net, torch.tensor(X), params), torch.tensor(y)).backward()
+        torch_loss(
+            torch, "softmax_ce", in_torch(torch, net, torch.tensor(X), params), torch.tensor(y)
+        ).backward()
         other.step()
         for key, theta in net.params().items():
             assert relative(theta, params[key].detach().numpy()) < 1e-10, key
@@ -203,7 +208,10 @@ def test_fifty_steps_follow_pytorch(name, torch):
 def test_the_exponential_average_differs_from_pytorch_by_the_first_step_only(torch):
     """PyTorch leaves dampening out of step one; nnlib follows the equation, and says so."""
     theta, other = np.array([1.0]), torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
-    mine, theirs = SGD(0.1, momentum=0.9, dampening=0.9), torch.optim.SGD([other], 0.1, momentum=0.9, dampening=0.9)
+    mine, theirs = (
+        SGD(0.1, momentum=0.9, dampening=0.9),
+        torch.optim.SGD([other], 0.1, momentum=0.9, dampening=0.9),
+    )
     steps = []
     for _ in range(3):
         before = theta.copy(), other.detach().numpy().copy()

@@ -180,13 +180,17 @@ def test_early_stopping_understands_accuracy_and_names_what_it_misses(rng):
         )  # fmt: skip
 
     assert len(run("accuracy", patience=2, restore_best=False)["loss"]) == 3
-    with pytest.raises(ValueError, match=r"monitors 'val_loss', got a history of \['accuracy', 'loss', 'lr'\]"):
+    with pytest.raises(
+        ValueError, match=r"monitors 'val_loss', got a history of \['accuracy', 'loss', 'lr'\]"
+    ):
         run("val_loss")
 
 
 def test_divergence_is_announced_with_place_cause_and_history(rng):
     net, X, Y = line(rng)
-    with pytest.raises(DivergenceError, match=r"epoch \d+, batch \d+ .*learning rate 10 is too large") as caught:
+    with pytest.raises(
+        DivergenceError, match=r"epoch \d+, batch \d+ .*learning rate 10 is too large"
+    ) as caught:
         fit(net, MSE(), SGD(10.0), X, Y, epochs=1000, batch_size=10, rng=rng)
     assert caught.value.history["loss"]
     assert caught.value.history.steps > 0

@@ -1,12 +1,18 @@
-"""What every test shares: strict NumPy, a seeded generator, a fixed Hypothesis profile."""
+"""What every test shares: strict NumPy, a seeded generator, a fixed Hypothesis profile, one thread."""
 
 import os
 
-os.environ.setdefault("MPLBACKEND", "Agg")
+# Tests run in several processes: threads of their matrix products would only wait for one another.
+# Notebooks are executed by kernels that inherit this.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import settings
+
+matplotlib.use("Agg")  # not by environment variable: the notebooks' kernels draw inline
 
 # the same examples on every machine; more of them with HYPOTHESIS_PROFILE=thorough
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50)
@@ -19,6 +25,7 @@ def _numpy_errors_raise():
     """Overflow, nan and division by zero are errors in every test."""
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+# Two commands matter: `make book` and `make test`. Everything else is for those who write the course.
+PYTHON ?= python3
+PORT   ?= 8000
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JB     := $(BIN)/jupyter-book
+
+.DEFAULT_GOAL := help
+.PHONY: help install book serve test lint coverage notebooks lab clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $(READY)
+
+install: $(READY)  ## create .venv and install everything into it
+
+book: $(READY)  ## build the book from clean; a warning is an error
+	@rm -rf _build/html _build/.doctrees
+	$(JB) build . --nitpick --warningiserror --keep-going --quiet
+	@echo
+	@echo "The book is built: _build/html/index.html"
+	@echo "Open that file, or run 'make serve' and open http://127.0.0.1:$(PORT)/"
+
+serve:  ## serve the built book on 127.0.0.1 (PORT=8000)
+	@test -f _build/html/index.html || { echo "make: nothing is built yet; run 'make book' first"; exit 1; }
+	@echo "The book is at http://127.0.0.1:$(PORT)/  (stop with Ctrl-C)"
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+test: $(READY)  ## run every test: units, doctests, gradient checks, notebooks, built pages
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: $(READY)  ## ruff and mypy --strict
+	$(BIN)/python -m pip install --quiet -e '.[lint]'
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+coverage: $(READY)  ## branch coverage of nnlib, which must be 100 %
+	$(BIN)/python -m pytest tests nnlib --ignore tests/browser -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
+
+notebooks: $(READY)  ## execute all notebooks in place
+	$(BIN)/python notebooks/execute.py
+
+lab: $(READY)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+clean:  ## remove what was built, keep .venv
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage runs

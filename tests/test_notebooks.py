@@ -1,0 +1,98 @@
+"""Hygiene of the chapters: what nbval cannot see because it only re-executes.
+
+nbval compares nothing where an execution count is missing, so each chapter must be committed executed.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def code(notebook):
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def markdown(notebook):
+    return "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
+
+
+def test_there_are_chapters():
+    assert len(CHAPTERS) >= 2
+
+
+@every_chapter
+def test_it_is_committed_executed_from_top_to_bottom(path):
+    cells = code(read(path))
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@every_chapter
+def test_it_holds_no_errors_no_stderr_and_no_widget_state(path):
+    notebook = read(path)
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    for cell in code(notebook):
+        assert "execution" not in cell["metadata"], "timestamps change on every run"
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error" or "raises-exception" in cell["metadata"].get("tags", [])
+            assert output.get("name") != "stderr", "".join(output["text"])
+            assert "application/vnd.jupyter.widget-state+json" not in output.get("data", {})
+
+
+@every_chapter
+def test_a_cell_that_is_not_compared_asserts_its_claim_or_only_draws(path):
+    for cell in code(read(path)):
+        source = "".join(cell["source"])
+        tags = cell["metadata"].get("tags", [])
+        assert not {"nbval-skip", "skip-execution"} & set(tags), "every cell runs in CI"
+        if "nbval-ignore-output" in tags and any(o["output_type"] == "stream" for o in cell["outputs"]):
+            assert re.search(r"^\s*(assert |np\.testing\.)", source, re.M), f"nothing is asserted:\n{source}"
+
+
+@every_chapter
+def test_every_figure_has_a_caption_a_name_and_a_text_for_those_who_cannot_see_it(path):
+    names = []
+    for cell in code(read(path)):
+        if any("image/png" in output.get("data", {}) for output in cell["outputs"]):
+            settings = cell["metadata"].get("mystnb", {})
+            assert len(settings.get("image", {}).get("alt", "")) > 40, "".join(cell["source"])
+            assert len(settings["figure"]["caption"]) > 20
+            assert "plt.show()" in "".join(cell["source"])
+            names.append(settings["figure"]["name"])
+    assert len(names) == len(set(names))
+
+
+@every_chapter
+def test_it_is_in_the_table_of_contents_and_small(path):
+    assert f"notebooks/{path.stem}" in (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert path.stat().st_size < 1_500_000
+
+
+@every_chapter
+def test_it_has_the_parts_of_a_chapter_and_at_least_six_exercises_with_solutions(path):
+    text = markdown(read(path))
+    for heading in ("## Predict", "## Exercises", "## Summary", "## Further reading"):
+        assert heading in text
+    exercises = set(re.findall(r"\{exercise(?:-start)?\}.*\n:label: (\S+)", text))
+    solutions = set(re.findall(r"\{solution(?:-start)?\} (\S+)", text))
+    assert len(exercises) >= 6
+    assert exercises == solutions
+
+
+def test_each_equation_label_occurs_once_in_the_whole_book():
+    texts = [markdown(read(path)) for path in CHAPTERS]
+    texts += [page.read_text(encoding="utf-8") for page in (ROOT / "book").glob("*.md")]
+    labels = Counter(label for text in texts for label in re.findall(r"^\$\$\s*\((eq-[\w-]+)\)", text, re.M))
+    assert labels
+    assert [label for label, count in labels.items() if count > 1] == []
