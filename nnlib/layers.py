@@ -8,7 +8,8 @@ to reset between steps) and writes nothing else.
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -28,10 +29,8 @@ Shape = tuple[int, ...]
 class Layer:
     """Base of all layers; write `forward` and `backward` to make your own.
 
-    Attributes
-    ----------
-    params : dict of parameter name to array; the optimizer changes these arrays in place
-    grads : dict with the same keys after `backward`
+    `params` maps names to arrays, which the optimizer changes in place; `grads` has the same keys after
+    `backward`.
 
     Examples
     --------
@@ -48,15 +47,18 @@ class Layer:
 
     settings: ClassVar[tuple[str, ...]] = ()  # constructor arguments that `save` must keep
 
-    params: dict[str, Array]
-    grads: dict[str, Array]
     _memory: tuple[Any, ...] | None = None
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Give every layer its dicts, so that subclasses need not call ``super().__init__()``."""
-        layer = super().__new__(cls)
-        layer.params, layer.grads = {}, {}
-        return layer
+    # made on first use, so that your own layers need not call super().__init__()
+    @cached_property
+    def params(self) -> dict[str, Array]:
+        """Parameter arrays by name."""
+        return {}
+
+    @cached_property
+    def grads(self) -> dict[str, Array]:
+        """Gradients by the name of their parameter, from the last `backward`."""
+        return {}
 
     def forward(self, X: Array) -> Array:
         """Output for a batch; remembers what `backward` will need."""

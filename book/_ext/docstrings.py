@@ -1,8 +1,7 @@
-"""Docstrings of nnlib in the reference: signatures, prose parameters, and links to the equations.
+"""Docstrings of nnlib in the reference: prose parameters, and links to the equations.
 
-Layers inherit a constructor that takes anything, so their signature is read from ``__init__``. The
-docstrings follow numpydoc, but what stands behind ``name :`` is a phrase, not a type, and may run on:
-it is shown as the description. Labels in the section *Equation* become links to the equation as soon
+The docstrings follow numpydoc, but what stands behind ``name :`` is a phrase, not a type, and may run
+on: it is shown as the description. Labels in the section *Equation* become links to the equation as soon
 as a page of the book has it; until then they are shown as code.
 """
 
@@ -15,9 +14,7 @@ from docutils import nodes
 from docutils.parsers.rst.states import Inliner
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
-from sphinx.ext.autodoc.preserve_defaults import update_defvalue
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util import inspect
 
 PROSE = {"Parameters", "Other Parameters", "Attributes"}
 EQUATIONS = {"Equation", "Equations"}
@@ -42,20 +39,6 @@ def rewrite(app: Sphinx, what: str, name: str, obj: object, options: object, lin
         else:
             result.append(line)
     lines[:] = result
-
-
-def signature_of_init(
-    app: Sphinx, what: str, name: str, obj: Any, options: object, signature: str | None, returns: str | None
-) -> tuple[str, None] | None:
-    if what != "class" or signature != "(*args, **kwargs)":
-        return None
-    if getattr(obj, "_is_protocol", False):
-        return "", None
-    if obj.__init__ is object.__init__:
-        return "()", None
-    update_defvalue(app, obj.__init__, bound_method=True)  # defaults as they are written
-    found = inspect.signature(obj.__init__, bound_method=True)
-    return inspect.stringify_signature(found, show_annotation=False, show_return_annotation=False), None
 
 
 def equation_label_role(
@@ -85,6 +68,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(equation_label)
     app.add_role("equation-label", equation_label_role)
     app.add_post_transform(LinkEquations)
-    app.connect("autodoc-process-signature", signature_of_init)
     app.connect("autodoc-process-docstring", rewrite, priority=400)  # before napoleon
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
