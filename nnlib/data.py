@@ -33,6 +33,7 @@ __all__ = [
     "mnist",
     "moons",
     "read_idx",
+    "scaling",
     "shift_images",
     "spirals",
     "standardize",
@@ -446,6 +447,19 @@ def _stratified(order: Array, y: Array, n_test: int) -> Array:
     return np.concatenate([order[for_test], order[~for_test]])
 
 
+def scaling(X: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column; 1 where a column is constant.
+
+    Examples
+    --------
+    >>> scaling(np.array([[0.1, 1.0], [0.1, 3.0], [0.1, 5.0]]))[1].round(2)
+    array([1.  , 1.63])
+    """
+    # the standard deviation of a constant column can come out as 1e-17 instead of 0
+    constant = X.min(axis=0) == X.max(axis=0)
+    return X.mean(axis=0), np.where(constant, 1.0, X.std(axis=0))
+
+
 def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
     r"""Give each feature mean 0 and standard deviation 1, as measured on the training rows alone.
 
@@ -475,8 +489,7 @@ def standardize(X_train: Array, *others: Array) -> tuple[Array, ...]:
     given = [X.shape for X in arrays]
     if any(len(shape) != 2 or shape[1] != given[0][-1] for shape in given) or given[0][0] == 0:
         raise ValueError(f"standardize expects (N, D), then (M, D) for the others, got {given}")
-    mean, std = arrays[0].mean(axis=0), arrays[0].std(axis=0)
-    std = np.where(std == 0, 1, std)
+    mean, std = scaling(arrays[0])
     return tuple((X - mean) / std for X in arrays)
 
 

@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from nnlib._shapes import Array
 
-__all__ = ["Equation", "LatexError", "evaluate", "parse", "tokenize"]
+__all__ = ["Equation", "LatexError", "Node", "evaluate", "evaluate_equations", "parse", "tokenize"]
 
 
 class LatexError(ValueError):
@@ -138,7 +139,9 @@ class _Parser:
     # -- equations
 
     def equations(self) -> list[Equation]:
-        if self.peek() == r"\begin" and self.source[self.tokens[self.at + 1].position :].startswith("{aligned}"):
+        if self.peek() == r"\begin" and self.source[self.tokens[self.at + 1].position :].startswith(
+            "{aligned}"
+        ):
             self.take()
             self.group()
             self.tokens = [t for t in self.tokens if t.text != "&" or self._inside_cases(t)]
@@ -167,15 +170,16 @@ class _Parser:
                 return found
 
     def _equation(self) -> Equation:
-        start = self.position()
         target = self.factor()
         if self.peek() not in ("=", r"\leftarrow"):
-            raise self.error(f"expected '=' or '\\leftarrow' after the target, got {self.peek() or 'the end'!r}")
+            raise self.error(
+                f"expected '=' or '\\leftarrow' after the target, got {self.peek() or 'the end'!r}"
+            )
         values = []
         while self.peek() in ("=", r"\leftarrow"):
             self.take()
             values.append(self.expression())
-        return Equation(target, tuple(values), self.source[start : self.position()])
+        return Equation(target, tuple(values), self.source)
 
     # -- expressions: sums of products of powers
 
@@ -334,7 +338,9 @@ class _Parser:
             upper = self._braced()
         names = re.sub(r"\s|\\,|=\s*1$", "", spec)
         if not re.fullmatch(r"[a-zA-Z](,?[a-zA-Z])*", names):
-            raise LatexError(f"a sum binds single letters, such as n or n,k or n=1, got {spec!r}", self.source, at)
+            raise LatexError(
+                f"a sum binds single letters, such as n or n,k or n=1, got {spec!r}", self.source, at
+            )
         if upper is not None and "=" not in spec:
             raise LatexError("a sum with an upper limit starts with n=1", self.source, at)
         bound = tuple(names.replace(",", ""))
@@ -403,7 +409,7 @@ class _Parser:
         return Node("call", (name, "bare"), position, (self.factor(),))
 
     def _symbol(self, position: int) -> Node:
-        name = self._name()
+        name, transposed = self._name(), 0
         indices: tuple[Any, ...] | None = None
         while self.peek() in ("_", "^", "'"):
             if self.peek() == "'":
@@ -413,7 +419,8 @@ class _Parser:
                 if not (self.peek(1) == "{" and self.peek(2) == "["):
                     break  # a power or a transpose
                 self.take()
-                name += "^" + re.sub(r"\s", "", self.group())
+                layer, transposed = re.subn(r"\\top$", "", re.sub(r"\s", "", self.group()))
+                name += "^" + layer
             else:
                 self.take()
                 at = self.position()
@@ -424,7 +431,8 @@ class _Parser:
                     indices = self._indices(text, at)
         if self.peek() == "(" and self.tokens[self.at].glued and indices is None:
             return self._application(name, position)
-        return Node("symbol", (name, indices), position)
+        symbol = Node("symbol", (name, indices), position)
+        return Node("transpose", None, position, (symbol,)) if transposed else symbol
 
     def _application(self, name: str, position: int) -> Node:
         """``f(x + h)``: a call where f is bound to a function, a product otherwise."""
@@ -470,9 +478,14 @@ class _Parser:
         """One letter for each axis; with commas, one expression for each axis."""
         if "," not in text.replace(r"\,", " "):
             letters = re.sub(r"\s|\\,", "", text)
-            if not letters.isalpha():
-                raise LatexError(f"indices are letters, or expressions parted by commas, got {text!r}", self.source, at)
-            return tuple(letters)
+            if not letters.isalnum():
+                raise LatexError(
+                    f"indices are letters, digits, or expressions parted by commas, got {text!r}",
+                    self.source,
+                    at,
+                )
+            # the text counts rows from 1, arrays from 0
+            return tuple(x if x.isalpha() else Node("number", float(x) - 1, at) for x in letters)
         result: list[Any] = []
         for item in re.sub(r"\\,", " ", text).split(","):
             item = item.strip()
@@ -495,7 +508,8 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def parse(source: str) -> list[Equation]:
+@cache
+def parse(source: str) -> tuple[Equation, ...]:
     r"""Equations of one display, in the order in which they stand.
 
     Raises
@@ -508,10 +522,12 @@ def parse(source: str) -> list[Equation]:
     >>> [equation.target.value for equation in parse(r"Z = X W + b, \qquad A = \max(0, Z)")]
     [('Z', None), ('A', None)]
     """
-    return _Parser(source).equations()
+    return tuple(_Parser(source).equations())
 
 
-def evaluate(source: str, symbols: Mapping[str, Any], *, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
+def evaluate(
+    source: str, symbols: Mapping[str, Any], *, sizes: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     r"""Values that the equations of a display give to the symbols on their left.
 
     Parameters
@@ -539,9 +555,16 @@ def evaluate(source: str, symbols: Mapping[str, Any], *, sizes: Mapping[str, int
     array([[10.],
            [20.]])
     """
+    return evaluate_equations(parse(source), symbols, sizes=sizes)
+
+
+def evaluate_equations(
+    equations: Sequence[Equation], symbols: Mapping[str, Any], *, sizes: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """As `evaluate`, for equations that are parsed already."""
     known, found = dict(symbols), dict[str, Any]()
-    for equation in parse(source):
-        name, value = _Evaluator(equation, source, known, dict(sizes or {})).run()
+    for equation in equations:
+        name, value = _Evaluator(equation, known, dict(sizes or {})).run()
         known[name] = found[name] = value
     return found
 
@@ -549,8 +572,8 @@ def evaluate(source: str, symbols: Mapping[str, Any], *, sizes: Mapping[str, int
 class _Evaluator:
     """Evaluates one equation on a grid with one axis for each index letter."""
 
-    def __init__(self, equation: Equation, source: str, symbols: dict[str, Any], sizes: dict[str, int]) -> None:
-        self.equation, self.source, self.symbols, self.sizes = equation, source, symbols, sizes
+    def __init__(self, equation: Equation, symbols: dict[str, Any], sizes: dict[str, int]) -> None:
+        self.equation, self.source, self.symbols, self.sizes = equation, equation.source, symbols, sizes
         self.letters: list[str] = []
         self.active: set[str] = set()
 
@@ -560,9 +583,15 @@ class _Evaluator:
     def run(self) -> tuple[str, Any]:
         target = self.equation.target
         if target.kind == "apply":
-            name, free = target.value, ()
+            name, free, ones = target.value, (), []
         elif target.kind == "symbol":
             name, free = target.value[0], target.value[1] or ()
+            ones = [
+                axis
+                for axis, i in enumerate(free)
+                if isinstance(i, Node) and (i.kind, i.value) == ("number", 0)
+            ]
+            free = tuple(i for axis, i in enumerate(free) if axis not in ones)  # column 1 of 1 column
         else:
             raise self.error(target, "the left side must be one symbol")
         if not all(isinstance(i, str) for i in free) or len(set(free)) < len(free):
@@ -575,7 +604,7 @@ class _Evaluator:
         for node, value in zip(self.equation.values[1:], values[1:], strict=True):
             if not np.allclose(value, values[0], rtol=1e-9, atol=1e-12):
                 raise self.error(node, "this link of the chain does not equal the one before it")
-        return name, values[-1]
+        return name, np.expand_dims(values[-1], ones) if ones else values[-1]
 
     def _finish(self, node: Node, value: Any, free: tuple[str, ...]) -> Any:
         if not self.index_form:
@@ -609,7 +638,8 @@ class _Evaluator:
                     size = np.shape(array)[axis]
                     if self.sizes.setdefault(index, size) != size:
                         raise self.error(
-                            node, f"index {index} ranges over {self.sizes[index]} elsewhere and {size} in {name}"
+                            node,
+                            f"index {index} ranges over {self.sizes[index]} elsewhere and {size} in {name}",
                         )
         if node.kind == "big":
             self.letters += [x for x in node.value[1] if x not in self.letters]
@@ -648,18 +678,26 @@ class _Evaluator:
             if self.index_form and name in self.letters:
                 return self._range(name, node)
             if name not in self.symbols:
-                raise self.error(node, f"{name} is not bound; known symbols are {', '.join(sorted(self.symbols))}")
+                raise self.error(
+                    node, f"{name} is not bound; known symbols are {', '.join(sorted(self.symbols))}"
+                )
             array = self.symbols[name]
             if callable(array):
-                raise self.error(node, f"{name} is a function: write its argument in parentheses right behind it")
+                raise self.error(
+                    node, f"{name} is a function: write its argument in parentheses right behind it"
+                )
             if self.index_form and np.ndim(array):
-                raise self.error(node, f"{name} has {np.ndim(array)} axes and no indices in an equation in index form")
+                raise self.error(
+                    node, f"{name} has {np.ndim(array)} axes and no indices in an equation in index form"
+                )
             return array
         grid = [self._range(i, node) if isinstance(i, str) else self.value(i) for i in indices]
         if name == "delta" and name not in self.symbols and len(indices) == 2:
             return (grid[0] == grid[1]).astype(float)
         if name not in self.symbols:
-            raise self.error(node, f"{name} is not bound; known symbols are {', '.join(sorted(self.symbols))}")
+            raise self.error(
+                node, f"{name} is not bound; known symbols are {', '.join(sorted(self.symbols))}"
+            )
         return self._lookup(node, np.asarray(self.symbols[name]), indices, grid)
 
     def _lookup(self, node: Node, array: Array, indices: tuple[Any, ...], grid: list[Any]) -> Any:
@@ -691,7 +729,9 @@ class _Evaluator:
         if self.index_form or not np.ndim(a) or not np.ndim(b):
             return a * b
         if np.shape(a)[-1] != np.shape(b)[0]:
-            raise self.error(node, f"the matrix product of shapes {np.shape(a)} and {np.shape(b)} does not exist")
+            raise self.error(
+                node, f"the matrix product of shapes {np.shape(a)} and {np.shape(b)} does not exist"
+            )
         return a @ b
 
     def _value_odot(self, node: Node) -> Any:
@@ -724,7 +764,9 @@ class _Evaluator:
         if upper is not None:
             limit = int(self.value(upper))
             if len(bound) != 1 or self.sizes.setdefault(bound[0], limit) != limit:
-                raise self.error(node, f"the sum ends at {limit}, but index {bound[0]} ranges over {self.sizes[bound[0]]}")
+                raise self.error(
+                    node, f"the sum ends at {limit}, but index {bound[0]} ranges over {self.sizes[bound[0]]}"
+                )
         self.active |= set(bound)
         body = np.asarray(self.value(node.children[0]))
         if body.ndim == 0:
@@ -734,7 +776,11 @@ class _Evaluator:
             shape = list(body.shape)
             shape[axis] = self._size(letter, node)
             body = np.broadcast_to(body, shape)
-            body = body.sum(axis=axis, keepdims=True) if operator == r"\sum" else body.max(axis=axis, keepdims=True)
+            body = (
+                body.sum(axis=axis, keepdims=True)
+                if operator == r"\sum"
+                else body.max(axis=axis, keepdims=True)
+            )
         self.active -= set(bound)
         return body
 
@@ -767,7 +813,9 @@ class _Evaluator:
         if function is None or len(arguments) != 1:
             raise self.error(node, f"{node.value} is not bound to a function or a number")
         symbol = Node("symbol", (node.value, None), node.position)
-        return self._value_times(Node("times", None, node.position, (symbol, Node("group", None, node.position, node.children))))
+        return self._value_times(
+            Node("times", None, node.position, (symbol, Node("group", None, node.position, node.children)))
+        )
 
 
 def _adds(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

@@ -166,6 +166,7 @@ class Sequential:
         try:
             with os.fdopen(handle, "wb") as file:
                 np.savez(file, architecture=np.array(json.dumps(architecture)), **self.params())  # type: ignore[arg-type]
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
@@ -205,6 +206,12 @@ class Sequential:
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
             raise ValueError(f"{path} is not a network that Sequential.save wrote: {error}") from error
         return net
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # there is no way to read it without setting it
+    os.umask(mask)
+    return mask
 
 
 def _rebuild(name: str, config: dict[str, Any], known: dict[str, type[Layer]]) -> Layer:

@@ -15,6 +15,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nnlib._shapes import Array
 
@@ -233,6 +234,7 @@ def curves(
             )
             drawn += 1
     ax.set(xlabel="epoch", ylabel=keys[0] if ylabel is None else ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if log:
         ax.set_yscale("log")
     if drawn > 1:

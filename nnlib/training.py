@@ -300,7 +300,7 @@ def fit(
                     output = net.predict(validation[0])
                     for name, measure in {"loss": copy.copy(loss).forward, **measures}.items():
                         history.setdefault(f"val_{name}", []).append(measure(output, validation[1]))
-                bar.set_postfix({key: f"{values[-1]:.4g}" for key, values in history.items()})
+                bar.set_postfix({key: f"{values[-1]:.4g}" for key, values in history.items()}, refresh=False)
                 if any([hook.on_epoch_end(state) for hook in hooks]):  # noqa: C419
                     history.stopped = f"by a callback after epoch {state.epoch}"
                     return history
@@ -379,7 +379,7 @@ class _NoBar:
 
     def update(self) -> None: ...
 
-    def set_postfix(self, values: Mapping[str, str]) -> None: ...
+    def set_postfix(self, values: Mapping[str, str], refresh: bool) -> None: ...
 
 
 def _progress_bar(total: int, show: bool) -> Any:

@@ -9,7 +9,9 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{i}")
     for page in [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
-    for i, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+    for i, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    )
 ]
 
 
