@@ -101,6 +101,7 @@ class Equation:
 class _Parser:
     def __init__(self, source: str) -> None:
         self.source, self.tokens, self.at = source, tokenize(source), 0
+        self.cases = 0
         self.bars = 0  # absolute values that are open: a bar closes one instead of starting another
 
     # -- moving along the tokens
@@ -164,9 +165,11 @@ class _Parser:
         found = []
         while True:
             found.append(self._equation())
+            parted = False
             while self.peek() in {",", ".", ";", *SEPARATORS}:
                 self.take()
-            if self.peek() in {stop, ""}:
+                parted = True
+            if self.peek() in {stop, ""} or not parted:
                 return found
 
     def _equation(self) -> Equation:
@@ -191,8 +194,8 @@ class _Parser:
         node = self.product()
         if negative:
             node = Node("negative", None, position, (node,))
-        # an aligned sum may go on in the next line
-        while self.peek() in ("+", "-") or (self.peek() == r"\\" and self._continues()):
+        # an aligned sum may go on in the next line; a line of cases may not
+        while self.peek() in ("+", "-") or (self.peek() == r"\\" and not self.cases and self._continues()):
             if self.peek() == r"\\":
                 self.take()
                 while self.peek() in SEPARATORS:
@@ -353,15 +356,15 @@ class _Parser:
         if self.group() != "cases":
             raise LatexError("only aligned (around everything) and cases are understood", self.source, at)
         branches: list[Node] = []
+        self.cases += 1
         while True:
             value = self.expression()
             while self.peek() == ",":
                 self.take()
             self.take("&")
-            for word in (r"\text",):
-                if self.peek() == word:
-                    self.take()
-                    self.group()
+            if self.peek() == r"\text":
+                self.take()
+                self.group()
             branches += [value, self._condition()]
             while self.peek() in (",", "."):
                 self.take()
@@ -371,6 +374,7 @@ class _Parser:
                 break
         self.take(r"\end")
         self.group()
+        self.cases -= 1
         return Node("cases", None, position, tuple(branches))
 
     def _condition(self) -> Node:
@@ -582,6 +586,7 @@ class _Evaluator:
 
     def run(self) -> tuple[str, Any]:
         target = self.equation.target
+        free: tuple[Any, ...]
         if target.kind == "apply":
             name, free, ones = target.value, (), []
         elif target.kind == "symbol":
@@ -624,18 +629,14 @@ class _Evaluator:
         """Find the index letters, and their ranges from the shapes of the arrays that carry them."""
         if node.kind == "symbol" and node.value[1]:
             name, indices = node.value
-            array = self.symbols.get(name)
-            if array is not None and not callable(array) and np.ndim(array) != len(indices):
-                if node is not self.equation.target:
-                    raise self.error(node, f"{name} has {np.ndim(array)} axes, got {len(indices)} indices")
-                array = None
+            array = None if node is self.equation.target else self._array(node)
             for axis, index in enumerate(indices):
                 if not isinstance(index, str):
                     continue
                 if index not in self.letters:
                     self.letters.append(index)
-                if array is not None and not callable(array) and node is not self.equation.target:
-                    size = np.shape(array)[axis]
+                if array is not None:
+                    size = array.shape[axis]
                     if self.sizes.setdefault(index, size) != size:
                         raise self.error(
                             node,
@@ -645,6 +646,18 @@ class _Evaluator:
             self.letters += [x for x in node.value[1] if x not in self.letters]
         for child in node.children:
             self._collect(child)
+
+    def _array(self, node: Node) -> Array | None:
+        """The array that an indexed symbol stands for; None for the Kronecker delta."""
+        name, indices = node.value
+        if name not in self.symbols:
+            if name == "delta" and len(indices) == 2:
+                return None
+            raise self.error(node, f"{name} is not bound; known: {', '.join(sorted(self.symbols))}")
+        array: Array = np.asarray(self.symbols[name])
+        if array.ndim != len(indices):
+            raise self.error(node, f"{name} has {array.ndim} axes, got {len(indices)} indices")
+        return array
 
     def _size(self, letter: str, node: Node) -> int:
         if letter not in self.sizes:
@@ -692,13 +705,10 @@ class _Evaluator:
                 )
             return array
         grid = [self._range(i, node) if isinstance(i, str) else self.value(i) for i in indices]
-        if name == "delta" and name not in self.symbols and len(indices) == 2:
+        array = self._array(node)
+        if array is None:
             return (grid[0] == grid[1]).astype(float)
-        if name not in self.symbols:
-            raise self.error(
-                node, f"{name} is not bound; known symbols are {', '.join(sorted(self.symbols))}"
-            )
-        return self._lookup(node, np.asarray(self.symbols[name]), indices, grid)
+        return self._lookup(node, array, indices, grid)
 
     def _lookup(self, node: Node, array: Array, indices: tuple[Any, ...], grid: list[Any]) -> Any:
         inside: Any = True

@@ -1,0 +1,508 @@
+"""The ledger: every labelled equation of the course, and what proves it.
+
+One entry a label. The LaTeX itself stands in the notebook; here stands how its symbols are bound, which
+function of nnlib computes the same thing, and which forward equations a gradient is the derivative
+of. The tests run `nnlib.proofs.prove` on every entry; `card` shows one to a reader.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnlib import functional as F
+from nnlib import gradcheck, optimizers
+from nnlib._shapes import Array
+from nnlib.latex import Node
+from nnlib.proofs import LEDGER, SMALL, Draw, Entry, Proof, Symbols, prove, value, written
+
+__all__ = ["LEDGER", "Card", "card", "prove"]
+
+
+def _function(target: str, function: Callable[..., Any], *names: str) -> Callable[[Symbols], Symbols]:
+    """Witness that calls a function of nnlib with the symbols of these names."""
+    return lambda s: {target: function(*(s[name] for name in names))}
+
+
+def _part(target: str, index: int, function: Callable[..., Any], *names: str) -> Callable[[Symbols], Symbols]:
+    """Witness for one of several results, such as dW of (dX, dW, db)."""
+    return lambda s: {target: function(*(s[name] for name in names))[index]}
+
+
+def _elementwise(name: str, f: Callable[..., Array], smooth: bool = True) -> dict[str, Entry]:
+    """A = f(Z) and its gradient, from the output A where nnlib does so, else from Z."""
+    backward = getattr(F, f"{f.__name__}_backward")
+    by = "A" if "A" in inspect.signature(backward).parameters else "Z"
+    slope: tuple[str, ...] = ("s",) if name == "leaky-relu" else ()
+
+    def symbols(d: Draw) -> Symbols:
+        return {"Z": d.normal("N M"), "dA": d.normal("N M"), "s": 0.1}
+
+    return {
+        f"eq-{name}": Entry(symbols, _function("A", f, "Z", *slope), f),
+        f"eq-{name}-dz": Entry(
+            symbols, _function("dZ", backward, "dA", by, *slope), backward, {"dZ": "Z"}, (f"eq-{name}",), "dA",
+            given=(f"eq-{name}",),
+        ),
+    }  # fmt: skip
+
+
+# --- Chapter 1: linear algebra and derivatives --------------------------------------------------------
+
+
+def _at(d: Draw) -> Symbols:
+    return {"f": np.exp, "x": d.number(0.5, 1.5), "h": 1e-3}
+
+
+LEDGER |= {
+    "eq-matmul": Entry(
+        lambda d: {"X": d.normal("N D"), "W": d.normal("D M")}, lambda s: {"Y": s["X"] @ s["W"]}
+    ),
+    "eq-inner": Entry(
+        lambda d: {"A": d.normal("N M"), "B": d.normal("N M")}, lambda s: {"s": np.vdot(s["A"], s["B"])}
+    ),
+    "eq-broadcast": Entry(
+        lambda d: {"Z": d.normal("N M"), "b": d.normal("M")}, lambda s: {"Y": s["Z"] + s["b"]}
+    ),
+    "eq-forward-difference": Entry(_at, lambda s: {"g": (np.exp(s["x"] + s["h"]) - np.exp(s["x"])) / s["h"]}),
+    "eq-central-difference": Entry(
+        _at,
+        lambda s: {
+            "g": gradcheck.numerical_gradient(np.exp, np.array(s["x"]), h=s["h"] / max(1, abs(s["x"])))
+        },
+        gradcheck.numerical_gradient,
+    ),
+    "eq-step-size": Entry(
+        lambda d: {"h": 1e-5, "x": np.array([0.5, -3.0])}, lambda s: {"s": np.array([1e-5, 3e-5])}
+    ),
+}
+
+# --- Chapter 2: one neuron -------------------------------------------------------------------------------
+
+
+def _neuron(d: Draw) -> Symbols:
+    return {"X": d.normal("N D"), "w": d.normal("D"), "b": d.number(0.2, 1), "y": d.binary("N")}
+
+
+NEURON = ("eq-neuron-z", "eq-neuron-a", "eq-neuron-loss")
+
+
+def _neuron_backward(s: Symbols) -> tuple[Array, Array, Array]:
+    dz = F.sigmoid_backward(F.mse_backward(s["a"], s["y"]), s["a"])
+    _, dw, db = F.linear_backward(dz[:, None], s["X"], s["w"][:, None])
+    return dz, dw[:, 0], db[0]
+
+
+LEDGER |= {
+    "eq-neuron-z": Entry(_neuron, lambda s: {"z": F.linear(s["X"], s["w"][:, None], np.array([s["b"]]))[:, 0]}, F.linear),
+    "eq-neuron-a": Entry(_neuron, _function("a", F.sigmoid, "z"), F.sigmoid, given=NEURON[:1]),
+    "eq-neuron-loss": Entry(_neuron, _function("L", F.mse, "a", "y"), F.mse, given=NEURON[:2]),
+    "eq-neuron-dz": Entry(
+        _neuron, lambda s: {"dz": _neuron_backward(s)[0]}, None, {"dz": "z"}, NEURON[1:], given=NEURON[:2]
+    ),
+    "eq-neuron-dw": Entry(
+        _neuron, lambda s: {"dw": _neuron_backward(s)[1]}, F.linear_backward, {"dw": "w"}, NEURON,
+        given=(*NEURON[:2], "eq-neuron-dz"),
+    ),
+    "eq-neuron-db": Entry(
+        _neuron, lambda s: {"db": _neuron_backward(s)[2]}, F.linear_backward, {"db": "b"}, NEURON,
+        given=(*NEURON[:2], "eq-neuron-dz"),
+    ),
+}  # fmt: skip
+
+# --- Chapters 3 and 6: linear layers and activations -----------------------------------------------------
+
+
+def _linear(d: Draw) -> Symbols:
+    return {"X": d.normal("N D"), "W": d.normal("D M"), "b": d.normal("M"), "dY": d.normal("N M")}
+
+
+def _linear_gradient(target: str, index: int) -> Entry:
+    computes = _part(target, index, F.linear_backward, "dY", "X", "W")
+    return Entry(_linear, computes, F.linear_backward, {target: target[1:]}, ("eq-linear",), "dY")
+
+
+def _two_layers(d: Draw) -> Symbols:
+    return {"X": d.normal("N D"), "W^[1]": d.normal("D K"), "b^[1]": d.normal("K"),
+            "W^[2]": d.normal("K M"), "b^[2]": d.normal("M")}  # fmt: skip
+
+
+def _collapsed(s: Symbols) -> Symbols:
+    """The one layer that two linear layers are, found by feeding them unit rows and a row of zeros."""
+    X = np.vstack([np.eye(len(s["W^[1]"])), np.zeros(len(s["W^[1]"]))])
+    Y = F.linear(F.linear(X, s["W^[1]"], s["b^[1]"]), s["W^[2]"], s["b^[2]"])
+    return {"W_tilde": Y[:-1] - Y[-1], "b_tilde": Y[-1]}
+
+
+def _dropout(d: Draw) -> Symbols:
+    return {"X": d.normal("N D"), "R": 2 * d.binary("N D"), "dY": d.normal("N D")}
+
+
+LEDGER |= {
+    "eq-linear": Entry(_linear, _function("Y", F.linear, "X", "W", "b"), F.linear),
+    "eq-linear-dx": _linear_gradient("dX", 0),
+    "eq-linear-dw": _linear_gradient("dW", 1),
+    "eq-linear-db": _linear_gradient("db", 2),
+    "eq-linear-dx-index": _linear_gradient("dX", 0),
+    "eq-linear-dw-index": _linear_gradient("dW", 1),
+    "eq-linear-linear": Entry(_two_layers, _collapsed),
+    **_elementwise("relu", F.relu),
+    **_elementwise("leaky-relu", F.leaky_relu),
+    **_elementwise("tanh", F.tanh),
+    **_elementwise("sigmoid", F.sigmoid),
+    "eq-sigmoid-prime": Entry(
+        lambda d: {"z": d.number(0.5, 1.5)},
+        lambda s: {"sigma'": F.sigmoid_backward(np.array([1.0]), np.atleast_1d(F.sigmoid(s["z"])))[0]},
+        F.sigmoid_backward,
+    ),
+    "eq-dropout": Entry(_dropout, _function("Y", F.dropout, "X", "R"), F.dropout),
+    "eq-dropout-dx": Entry(
+        _dropout,
+        _function("dX", F.dropout_backward, "dY", "R"),
+        F.dropout_backward,
+        {"dX": "X"},
+        ("eq-dropout",),
+        "dY",
+    ),
+}
+
+# --- Chapters 4 and 7: losses, softmax, flatten ------------------------------------------------------------
+
+
+def _numbers(d: Draw) -> Symbols:
+    return {"P": d.normal("N M"), "Y": d.normal("N M")}
+
+
+def _binary(d: Draw) -> Symbols:
+    return {"P": d.between("N M"), "Z": d.normal("N M"), "Y": d.binary("N M")}
+
+
+def _classes(d: Draw) -> Symbols:
+    return {
+        "P": d.softmax("N K"),
+        "Z": d.normal("N K"),
+        "Y": d.hot("N K"),
+        "dP": d.normal("N K"),
+        "dell": d.normal("N K"),
+    }
+
+
+def _loss(
+    label: str, symbols: Callable[[Draw], Symbols], name: str, suffix: str, given: tuple[str, ...] = ()
+) -> dict[str, Entry]:
+    """A loss of one prediction, and its gradient."""
+    f, backward = (getattr(F, label_function) for label_function in (suffix, f"{suffix}_backward"))
+    return {
+        label: Entry(symbols, _function("L", f, name, "Y"), f, smooth=False),
+        f"{label}-d{name.lower()}": Entry(
+            symbols,
+            _function(f"d{name}", backward, name, "Y"),
+            backward,
+            {f"d{name}": name},
+            (label,),
+            given=given,
+        ),
+    }
+
+
+def _images(d: Draw) -> Symbols:
+    sizes = d.sizes
+    return {
+        "X": d.normal("N C H W"),
+        "dY": d.rng.standard_normal((sizes["N"], sizes["C"] * sizes["H"] * sizes["W"])),
+    }
+
+
+LEDGER |= {
+    **_loss("eq-mse", _numbers, "P", "mse"),
+    **_loss("eq-bce", _binary, "P", "binary_cross_entropy"),
+    **_loss("eq-bce-logits", _binary, "Z", "binary_cross_entropy_with_logits"),
+    **_loss("eq-cce", _classes, "P", "categorical_cross_entropy"),
+    **_loss("eq-softmax-ce", _classes, "Z", "softmax_cross_entropy", given=("eq-softmax",)),
+    "eq-softmax": Entry(_classes, _function("P", F.softmax, "Z"), F.softmax),
+    "eq-softmax-jacobian": Entry(
+        _classes, lambda s: {"dP/dZ": np.stack([np.diag(p) - np.outer(p, p) for p in s["P"]])}, None,
+        {"dP/dZ": "Z"}, ("eq-softmax",), jacobian="njnk->nkj", given=("eq-softmax",),
+    ),
+    "eq-softmax-dz": Entry(
+        _classes, _function("dZ", F.softmax_backward, "dP", "P"), F.softmax_backward, {"dZ": "Z"},
+        ("eq-softmax",), "dP", given=("eq-softmax",),
+    ),
+    "eq-logsumexp": Entry(
+        _classes, lambda s: {"m": s["Z"].max(axis=1), "s": np.logaddexp.reduce(s["Z"], axis=1)}
+    ),
+    "eq-log-softmax": Entry(_classes, _function("ell", F.log_softmax, "Z"), F.log_softmax),
+    "eq-log-softmax-dz": Entry(
+        _classes, _function("dZ", F.log_softmax_backward, "dell", "ell"), F.log_softmax_backward, {"dZ": "Z"},
+        ("eq-log-softmax",), "dell", given=("eq-log-softmax",),
+    ),
+    "eq-chance": Entry(
+        lambda d: {}, lambda s: {"L": F.softmax_cross_entropy(np.zeros((4, s["K"])), np.arange(4) % s["K"])}
+    ),
+    "eq-flatten": Entry(
+        _images, _function("Y", F.flatten, "X"), F.flatten, ranges={"q": lambda s: s["X"][0].size}
+    ),
+    "eq-flatten-dx": Entry(
+        _images, lambda s: {"dX": F.flatten_backward(s["dY"], s["X"].shape)}, F.flatten_backward, {"dX": "X"},
+        ("eq-flatten",), "dY", ranges={"c": "C", "h": "H", "w": "W"},
+    ),
+}  # fmt: skip
+
+# --- Chapter 9: training on XOR ----------------------------------------------------------------------------
+
+XOR = ("eq-xor-z1", "eq-xor-a1", "eq-xor-z2", "eq-xor-p", "eq-xor-loss")
+XOR_BACK = ("eq-xor-dp", "eq-xor-dz2", "eq-xor-da1", "eq-xor-dz1")
+
+
+def _xor(d: Draw) -> Symbols:
+    return {**_two_layers(d), "Y": d.binary("N M")}
+
+
+def _xor_backward(s: Symbols) -> Symbols:
+    """All gradients of the network, by nnlib's own functions."""
+    A = F.sigmoid(F.linear(s["X"], s["W^[1]"], s["b^[1]"]))
+    P = F.sigmoid(F.linear(A, s["W^[2]"], s["b^[2]"]))
+    dP = F.mse_backward(P, s["Y"])
+    dZ2 = F.sigmoid_backward(dP, P)
+    dA, dW2, db2 = F.linear_backward(dZ2, A, s["W^[2]"])
+    dZ1 = F.sigmoid_backward(dA, A)
+    _, dW1, db1 = F.linear_backward(dZ1, s["X"], s["W^[1]"])
+    return {"dP": dP, "dZ^[2]": dZ2, "dW^[2]": dW2, "db^[2]": db2, "dA^[1]": dA, "dZ^[1]": dZ1,
+            "dW^[1]": dW1, "db^[1]": db1}  # fmt: skip
+
+
+def _xor_gradient(target: str, start: int, known: int) -> Entry:
+    """Gradient of the symbol that equation number `start` of the forward pass reads."""
+    return Entry(
+        _xor, lambda s: {target: _xor_backward(s)[target]}, None, {target: target[1:]}, XOR[start:],
+        given=(*XOR[:4], *XOR_BACK[:known]),
+    )  # fmt: skip
+
+
+def _update(d: Draw) -> Symbols:
+    return {
+        "theta": d.normal("D M"),
+        "dtheta": d.normal("D M"),
+        "g": d.normal("D M"),
+        "eta": 0.1,
+        "lambda": 0.05,
+    }
+
+
+def _level(s: Symbols) -> Symbols:
+    """K of four points share one output, the best constant; j of those have target 1."""
+    j, k = s["j"], s["k"]
+    Y = np.array([1.0] * j + [0.0] * (4 - j))
+    return {"L": F.mse(np.where(np.arange(4) < k, j / k, Y), Y)}
+
+
+LEDGER |= {
+    "eq-xor-z1": Entry(_xor, _function("Z^[1]", F.linear, "X", "W^[1]", "b^[1]"), F.linear),
+    "eq-xor-a1": Entry(_xor, _function("A^[1]", F.sigmoid, "Z^[1]"), F.sigmoid, given=XOR[:1]),
+    "eq-xor-z2": Entry(_xor, _function("Z^[2]", F.linear, "A^[1]", "W^[2]", "b^[2]"), F.linear, given=XOR[:2]),
+    "eq-xor-p": Entry(_xor, _function("P", F.sigmoid, "Z^[2]"), F.sigmoid, given=XOR[:3]),
+    "eq-xor-loss": Entry(_xor, _function("L", F.mse, "P", "Y"), F.mse, given=XOR[:4]),
+    "eq-xor-dp": _xor_gradient("dP", 4, 0),
+    "eq-xor-dz2": _xor_gradient("dZ^[2]", 3, 1),
+    "eq-xor-dw2": _xor_gradient("dW^[2]", 2, 2),
+    "eq-xor-db2": _xor_gradient("db^[2]", 2, 2),
+    "eq-xor-da1": _xor_gradient("dA^[1]", 2, 2),
+    "eq-xor-dz1": _xor_gradient("dZ^[1]", 1, 3),
+    "eq-xor-dw1": _xor_gradient("dW^[1]", 0, 4),
+    "eq-xor-db1": _xor_gradient("db^[1]", 0, 4),
+    "eq-xor-update": Entry(_update, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["dtheta"])}),
+    "eq-xor-level": Entry(lambda d: {"j": 1, "k": 3}, _level),
+    "eq-xor-plateau": Entry(
+        lambda d: {"A^[1]": d.rng.uniform(0.1, 0.9, (4, d.sizes["K"]))},
+        lambda s: {"dW^[2]": s["A^[1]"].T @ F.sigmoid_backward(
+            F.mse_backward(np.full((4, 1), 0.5), np.array([[0.0], [1], [1], [0]])), np.full((4, 1), 0.5))},
+        ranges={"m": lambda s: 1},
+    ),
+}  # fmt: skip
+
+# --- Chapter 11: optimizers and schedules --------------------------------------------------------------------
+
+
+def _stepped(optimizer: optimizers.Optimizer, theta: Array, g: Array, **state: Array) -> Array:
+    """Theta after one update; the state is changed in place."""
+    optimizer.update(theta, g, **state)
+    return theta
+
+
+# --- Chapter 13: MNIST -----------------------------------------------------------------------------------------
+
+
+def _layer(d: Draw) -> Symbols:
+    return {
+        "A^[l-1]": d.normal("N D"),
+        "W^[l]": d.normal("D M"),
+        "b^[l]": d.normal("M"),
+        "dA^[l]": d.normal("N M"),
+    }
+
+
+def _layer_backward(s: Symbols) -> Symbols:
+    dZ = F.relu_backward(s["dA^[l]"], s["Z^[l]"])
+    dA, dW, db = F.linear_backward(dZ, s["A^[l-1]"], s["W^[l]"])
+    return {"dW^[l]": dW, "db^[l]": db, "dA^[l-1]": dA}
+
+
+LEDGER |= {
+    "eq-mnist-forward": Entry(_layer, lambda s: {"A^[l]": F.relu(F.linear(s["A^[l-1]"], s["W^[l]"], s["b^[l]"]))}),
+    "eq-mnist-loss": Entry(
+        lambda d: {"Z^[3]": d.normal("N K"), "Y": d.hot("N K")},
+        lambda s: {"P": F.softmax(s["Z^[3]"]), "L": F.softmax_cross_entropy(s["Z^[3]"], s["Y"])},
+        F.softmax_cross_entropy,
+    ),
+    "eq-mnist-dz3": Entry(
+        lambda d: {"Z^[3]": d.normal("N K"), "Y": d.hot("N K")},
+        _function("dZ^[3]", F.softmax_cross_entropy_backward, "Z^[3]", "Y"), F.softmax_cross_entropy_backward,
+        {"dZ^[3]": "Z^[3]"}, ("eq-mnist-loss",), given=("eq-mnist-loss",),
+    ),
+    "eq-mnist-relu": Entry(
+        _layer, _function("dZ^[l]", F.relu_backward, "dA^[l]", "Z^[l]"), F.relu_backward, given=("eq-mnist-forward",)
+    ),
+    "eq-mnist-linear": Entry(
+        _layer, _layer_backward, F.linear_backward,
+        {"dW^[l]": "W^[l]", "db^[l]": "b^[l]", "dA^[l-1]": "A^[l-1]"}, ("eq-mnist-forward",), "dA^[l]",
+        given=("eq-mnist-forward", "eq-mnist-relu"),
+    ),
+    "eq-mnist-bound": Entry(
+        lambda d: {"E": 2, "N": 7},
+        # the cheapest errors there are: probability 1/2 for the truth; all others are certain and right
+        lambda s: {"B": F.categorical_cross_entropy(np.array([[0.5, 0.5]] * 2 + [[1.0, 0.0]] * 5), np.zeros(7))},
+    ),
+}  # fmt: skip
+
+
+# --- One entry, shown to a reader ----------------------------------------------------------------------------
+
+
+def source_of(function: Callable[..., Any]) -> str:
+    """Source of a function of nnlib as it stands in the package, without decorator and docstring."""
+    lines = inspect.getsource(inspect.unwrap(function))
+    tree = ast.parse(textwrap.dedent(lines)).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    text = textwrap.dedent(lines).splitlines()
+    body = tree.body[1:] if ast.get_docstring(tree) else tree.body
+    signature = text[tree.lineno - 1 : tree.body[0].lineno - 1]
+    return "\n".join([*signature, *text[body[0].lineno - 1 : tree.end_lineno]])
+
+
+class Card:
+    """Shapes, source and numbers of one labelled equation, for a notebook cell."""
+
+    def __init__(self, label: str) -> None:
+        if label not in LEDGER:
+            raise ValueError(
+                f"{label!r} is not in the ledger; labels look like {', '.join(list(LEDGER)[:3])}"
+            )
+        self.label, self.entry = label, LEDGER[label]
+        self.symbols = self.entry.bind(Draw(np.random.default_rng(1), SMALL, digits=1))
+        self.result = value(label, self.symbols)
+
+    @property
+    def shapes(self) -> str:
+        """Shape line, such as (N, D)ᵀ (N, M) → (D, M)."""
+        names = _axis_names(self.entry)
+        equation = written()[self.label].parse()[-1]
+        right = _shape_line(equation.values[-1], names)
+        target = equation.target.value[0] if equation.target.kind == "symbol" else equation.target.value
+        left = names.get(target, "")
+        return f"{right} → {left or 'a number'}"
+
+    def numbers(self) -> str:
+        """The equation on a small example: what goes in, and what the LaTeX of the page gives."""
+        used = {
+            n.value[0]
+            for e in written()[self.label].parse()
+            for v in e.values
+            for n in _nodes(v)
+            if n.kind == "symbol"
+        }
+        lines = [
+            _show(name, self.symbols[name])
+            for name in self.symbols
+            if name in used and not callable(self.symbols[name])
+        ]
+        lines += [_show(name, result) for name, result in self.result.items()]
+        return "\n".join(lines)
+
+    def _repr_markdown_(self) -> str:
+        parts = [f"**Shapes** {self.shapes}"]
+        if self.entry.source is not None:
+            name = f"nnlib.{self.entry.source.__module__.removeprefix('nnlib.')}.{self.entry.source.__name__}"
+            parts.append(f"**Code** `{name}`\n\n```python\n{source_of(self.entry.source)}\n```")
+        parts.append(f"**Numbers**\n\n```text\n{self.numbers()}\n```")
+        return "\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Card({self.label!r})"
+
+
+def card(label: str) -> Card:
+    """Show a labelled equation: the shapes, the exact source in nnlib, and numbers.
+
+    Raises
+    ------
+    ValueError
+        When the label is not in the ledger.
+
+    Examples
+    --------
+    >>> card("eq-linear")
+    Card('eq-linear')
+    """
+    return Card(label)
+
+
+def _nodes(node: Node) -> list[Node]:
+    return [node, *(n for child in node.children for n in _nodes(child))]
+
+
+def _axis_names(entry: Entry) -> dict[str, str]:
+    """Symbol -> shape in letters, read off from sizes that all differ."""
+    draw = Draw(np.random.default_rng(0))
+    letters = {size: name for name, size in reversed(list(draw.sizes.items()))}
+    symbols = entry.bind(draw)
+    label = next(label for label, other in LEDGER.items() if other is entry)
+    symbols |= value(label, symbols)
+    names = {}
+    for name, array in symbols.items():
+        if np.ndim(array) and not callable(array):
+            axes = [letters.get(n, str(n)) for n in np.shape(array)]
+            names[name] = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+    return names
+
+
+def _shape_line(node: Node, names: dict[str, str]) -> str:
+    parts = [_shape_line(child, names) for child in node.children]
+    known = [part for part in parts if part]
+    match node.kind:
+        case "symbol":
+            return names.get(node.value[0], "")
+        case "transpose":
+            return f"{parts[0]}ᵀ"
+        case "add" | "subtract" if len(known) == 2:
+            return f"{parts[0]} {'+' if node.kind == 'add' else '−'} {parts[1]}"
+        case "odot" if len(known) == 2:
+            return f"{parts[0]} ⊙ {parts[1]}"
+        case "group" if len(known) == 1 and " " in known[0].replace(", ", ""):
+            return f"[{known[0]}]"
+        case _:
+            return " ".join(known)
+
+
+def _show(name: str, array: Any) -> str:
+    text = np.array2string(np.asarray(array), precision=3, suppress_small=True, separator="  ")
+    return textwrap.indent(f"{name} = {text}", " " * (len(name) + 3)).lstrip()
+
+
+def agrees(label: str) -> Proof:
+    """Proof of one label, for a page that wants to show it."""
+    return prove(label)
