@@ -11,15 +11,16 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnlib import functional as F
-from nnlib import gradcheck, optimizers
+from nnlib import gradcheck, initializers, optimizers
 from nnlib._shapes import Array
 from nnlib.latex import Node
-from nnlib.proofs import LEDGER, SMALL, Draw, Entry, Proof, Symbols, prove, value, written
+from nnlib.proofs import LEDGER, SMALL, Draw, Entry, Symbols, _find, prove, value, written
 
 __all__ = ["LEDGER", "Card", "card", "prove"]
 
@@ -184,7 +185,7 @@ def _binary(d: Draw) -> Symbols:
 
 def _classes(d: Draw) -> Symbols:
     return {
-        "P": d.softmax("N K"),
+        "P": d.between("N K"),
         "Z": d.normal("N K"),
         "Y": d.hot("N K"),
         "dP": d.normal("N K"),
@@ -253,6 +254,104 @@ LEDGER |= {
     ),
 }  # fmt: skip
 
+# --- Chapter 5: the chain rule on a graph -----------------------------------------------------------------
+
+GRAPH = ("eq-graph-u", "eq-graph-v", "eq-graph-s", "eq-graph-loss")
+GRAPH_BACK = ("eq-graph-ds", "eq-graph-du", "eq-graph-dv")
+
+
+def _graph(d: Draw) -> Symbols:
+    sign = float(d.rng.choice([-1, 1]))  # either side of the maximum, from draw to draw
+    return {"x_1": d.number(0.5, 2), "x_2": sign * d.number(0.5, 2), "x_3": d.number(-0.3, 0.3)}
+
+
+def _graph_by_hand(s: Symbols) -> Symbols:
+    """Values of the graph (x1 x2 + max(x2, x3))², in Python."""
+    u, v = s["x_1"] * s["x_2"], max(s["x_2"], s["x_3"])
+    return {"u": u, "v": v, "s": u + v, "L": (u + v) ** 2}
+
+
+def _graph_forward(target: str, known: int) -> Entry:
+    return Entry(_graph, lambda s: {target: _graph_by_hand(s)[target]}, given=GRAPH[:known])
+
+
+def _graph_gradient(target: str, start: int, known: int) -> Entry:
+    """Gradient of the symbol that equation number `start` of the graph is the first to read."""
+    return Entry(
+        _graph, None, None, {target: target[1:]}, GRAPH[start:], given=(*GRAPH[:3], *GRAPH_BACK[:known])
+    )
+
+
+def _graph_local(label: str, of: str, *inputs: str) -> dict[str, Entry]:
+    name = of.removeprefix("eq-graph-")
+    wrt = {f"d{name}/d{x}": x for x in inputs}
+    return {label: Entry(_graph, None, None, wrt, (of,), given=GRAPH[:2])}
+
+
+def _branches(d: Draw) -> Symbols:
+    return {"x": d.number(0.2, 1), "w": d.normal("K"), "du": d.normal("K")}
+
+
+def _nested(d: Draw) -> Symbols:
+    return {"x": d.number(0.5, 1.5)}
+
+
+def _sandwich(d: Draw) -> Symbols:
+    return {"U": d.normal("K N"), "X": d.normal("N D"), "V": d.normal("D M"), "dY": d.normal("K M")}
+
+
+SANDWICH = Entry(_sandwich, None, None, {"dX": "X"}, ("eq-graph-sandwich",), "dY")
+
+LEDGER |= {
+    "eq-graph-u": _graph_forward("u", 0),
+    "eq-graph-v": _graph_forward("v", 1),
+    "eq-graph-s": _graph_forward("s", 2),
+    "eq-graph-loss": _graph_forward("L", 3),
+    **_graph_local("eq-graph-u-local", "eq-graph-u", "x_1", "x_2"),
+    **_graph_local("eq-graph-v-local", "eq-graph-v", "x_2", "x_3"),
+    **_graph_local("eq-graph-s-local", "eq-graph-s", "u", "v"),
+    "eq-graph-ds": _graph_gradient("ds", 3, 0),
+    "eq-graph-du": _graph_gradient("du", 2, 1),
+    "eq-graph-dv": _graph_gradient("dv", 2, 1),
+    "eq-graph-dx1": _graph_gradient("dx_1", 0, 3),
+    "eq-graph-dx2": _graph_gradient("dx_2", 0, 3),
+    "eq-graph-dx3": _graph_gradient("dx_3", 0, 3),
+    "eq-graph-branches": Entry(_branches, lambda s: {"u": np.tanh(s["w"] * s["x"])}),
+    "eq-graph-branches-local": Entry(
+        _branches, None, None, {"du/dx": "x"}, ("eq-graph-branches",), jacobian="k->k", given=("eq-graph-branches",)
+    ),
+    "eq-fan-out": Entry(
+        _branches, None, None, {"dx": "x"}, ("eq-graph-branches",), "du",
+        given=("eq-graph-branches", "eq-graph-branches-local"),
+    ),
+    "eq-graph-nested": Entry(_nested, lambda s: {"L": np.log1p(np.exp(s["x"] * np.tanh(s["x"] ** 2 + s["x"])))}),
+    "eq-graph-nested-dx": Entry(_nested, None, None, {"dx": "x"}, ("eq-graph-nested",)),
+    "eq-graph-sandwich": Entry(_sandwich, lambda s: {"Y": s["U"] @ s["X"] @ s["V"]}),
+    "eq-graph-sandwich-dx-index": SANDWICH,
+    "eq-graph-sandwich-dx": replace(SANDWICH),
+}  # fmt: skip
+
+# --- Chapter 8: gradient checking ---------------------------------------------------------------------
+
+
+def _compared(d: Draw) -> Symbols:
+    """An analytic and a numeric slope: any of the two may be the larger, and of any sign."""
+    a, n = d.rng.choice([-1, 1], 2) * d.rng.uniform(0.5, 2, 2)
+    return {"a": float(a), "n": float(n), "alpha": 1e-3, "rho": 0.1}
+
+
+LEDGER |= {
+    "eq-check-scalar": Entry(
+        lambda d: {"Y": d.normal("N M"), "dY": d.normal("N M")}, lambda s: {"L": np.vdot(s["dY"], s["Y"])}
+    ),
+    "eq-relative-error": Entry(
+        _compared, lambda s: {"r": abs(s["a"] - s["n"]) / max(abs(s["a"]), abs(s["n"]))}
+    ),
+    "eq-check-tolerance": Entry(
+        _compared, lambda s: {"e": abs(s["a"] - s["n"]), "t": s["alpha"] + s["rho"] * abs(s["n"])}
+    ),
+}
+
 # --- Chapter 9: training on XOR ----------------------------------------------------------------------------
 
 XOR = ("eq-xor-z1", "eq-xor-a1", "eq-xor-z2", "eq-xor-p", "eq-xor-loss")
@@ -316,7 +415,7 @@ LEDGER |= {
     "eq-xor-dw1": _xor_gradient("dW^[1]", 0, 4),
     "eq-xor-db1": _xor_gradient("db^[1]", 0, 4),
     "eq-xor-update": Entry(_update, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["dtheta"])}),
-    "eq-xor-level": Entry(lambda d: {"j": 1, "k": 3}, _level),
+    "eq-xor-level": Entry(lambda d: {"j": 2, "k": 3}, _level),
     "eq-xor-plateau": Entry(
         lambda d: {"A^[1]": d.rng.uniform(0.1, 0.9, (4, d.sizes["K"]))},
         lambda s: {"dW^[2]": s["A^[1]"].T @ F.sigmoid_backward(
@@ -325,7 +424,7 @@ LEDGER |= {
     ),
 }  # fmt: skip
 
-# --- Chapter 11: optimizers and schedules --------------------------------------------------------------------
+# --- Chapter 11: optimizers and schedules -------------------------------------------------------------
 
 
 def _stepped(optimizer: optimizers.Optimizer, theta: Array, g: Array, **state: Array) -> Array:
@@ -333,6 +432,137 @@ def _stepped(optimizer: optimizers.Optimizer, theta: Array, g: Array, **state: A
     optimizer.update(theta, g, **state)
     return theta
 
+
+def _memory(d: Draw) -> Symbols:
+    """A parameter in mid-training: its gradient, and the memories that optimizers keep."""
+    return {
+        **{name: d.normal("D M") for name in ("theta", "g", "v", "m")}, "eta": 0.1, "mu": 0.9, "tau": 0.4, "alpha": 0.8,
+        "epsilon": 0.01, "beta_1": 0.9, "beta_2": 0.7, "t": 3, "lambda": 0.05,
+    }  # fmt: skip
+
+
+def _squares(d: Draw) -> Symbols:
+    """As `_memory`, with an average of squares in v."""
+    symbols = _memory(d)
+    return {**symbols, "v": symbols["v"] ** 2}
+
+
+def _momentum(s: Symbols, nesterov: bool = False) -> Symbols:
+    optimizer = optimizers.SGD(s["eta"], s["mu"], 0 if nesterov else s["tau"], nesterov)
+    return {"theta": _stepped(optimizer, s["theta"], s["g"], v=s["v"]), "v": s["v"]}
+
+
+def _rmsprop(s: Symbols) -> Symbols:
+    optimizer = optimizers.RMSProp(s["eta"], s["alpha"], s["epsilon"])
+    return {"theta": _stepped(optimizer, s["theta"], s["g"], v=s["v"]), "v": s["v"]}
+
+
+def _adam(*targets: str) -> Callable[[Symbols], Symbols]:
+    def computes(s: Symbols) -> Symbols:
+        optimizer = optimizers.Adam(s["eta"], (s["beta_1"], s["beta_2"]), s["epsilon"])
+        optimizer.t = s["t"]
+        m, v = (s[f"{name} before"] if f"{name} before" in s else s[name] for name in "mv")
+        theta = _stepped(optimizer, s["theta"], s["g"], m=m, v=v)
+        return {k: x for k, x in {"theta": theta, "m": m, "v": v}.items() if k in targets}
+
+    return computes
+
+
+def _before(d: Draw) -> Symbols:
+    """As `_squares`, with copies of m and v, which the given equations are about to update."""
+    symbols = _squares(d)
+    return {**symbols, "m before": symbols["m"].copy(), "v before": symbols["v"].copy()}
+
+
+def _decay(s: Symbols) -> Symbols:
+    """AdamW with gradient and memories 0 does nothing but decay."""
+    zero = np.zeros_like(s["theta"])
+    optimizer = optimizers.AdamW(s["eta"], (0.9, 0.9), 1.0, s["lambda"])
+    optimizer.t = 1
+    return {"theta": _stepped(optimizer, s["theta"], zero, m=zero.copy(), v=zero.copy())}
+
+
+def _schedule(make: Callable[[Symbols], optimizers.Schedule]) -> Entry:
+    def symbols(d: Draw) -> Symbols:
+        w = d.number(0.2, 0.4)
+        return {
+            "eta_0": 0.4,
+            "eta_1": 0.02,
+            "s": 0.1,
+            "f": 0.3,
+            "w": w,
+            "a": np.array([0.2, 0.5, 0.9]),
+            "t": d.number(0, 1),
+        }
+
+    return Entry(symbols, lambda s: {"eta": make(s)(s["t"])})
+
+
+LEDGER |= {
+    "eq-sgd": Entry(_memory, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["g"])}),
+    "eq-momentum": Entry(_memory, _momentum),
+    "eq-nesterov": Entry(_memory, lambda s: _momentum(s, nesterov=True)),
+    "eq-weight-decay": Entry(
+        _memory,
+        lambda s: {"g": s["theta"] - _stepped(optimizers.SGD(1, weight_decay=s["lambda"]), s["theta"].copy(), s["g"])},
+    ),
+    "eq-rmsprop": Entry(_squares, _rmsprop),
+    "eq-adam-m": Entry(_squares, _adam("m")),
+    "eq-adam-v": Entry(_squares, _adam("v")),
+    "eq-adam-step": Entry(_before, _adam("theta"), given=("eq-adam-m", "eq-adam-v")),
+    "eq-adamw": Entry(_memory, _decay),
+    "eq-schedule-step": _schedule(lambda s: optimizers.step(s["eta_0"], factor=s["f"], at=list(s["a"]))),
+    "eq-schedule-cosine": _schedule(lambda s: optimizers.cosine(s["eta_0"], final=s["eta_1"])),
+    "eq-schedule-one-cycle": _schedule(
+        lambda s: optimizers.one_cycle(s["eta_0"], warmup=s["w"], start=s["s"], final=s["f"])
+    ),
+}  # fmt: skip
+
+# --- Chapter 12: initialization -----------------------------------------------------------------------
+
+
+class _Recorder(np.random.Generator):
+    """Generator that gives away what an initializer asks it for."""
+
+    def uniform(self, low: Any = 0, high: Any = 1, size: Any = None) -> Any:
+        """The upper bound, instead of numbers below it."""
+        return np.full(size, high)
+
+    def standard_normal(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Ones, so that the standard deviation is what comes out."""
+        return np.ones(size)
+
+
+def _initializer(target: str, init: initializers.Initializer) -> Entry:
+    """The bound or standard deviation that an initializer uses."""
+
+    def computes(s: Symbols) -> Symbols:
+        return {target: init((s["fan-in"], s["fan-out"]), rng=_Recorder(np.random.PCG64()))[0, 0]}
+
+    return Entry(lambda d: {"fan-in": d.sizes["D"], "fan-out": d.sizes["K"]}, computes)
+
+
+LEDGER |= {
+    "eq-init-xavier-uniform": _initializer("a", initializers.xavier_uniform),
+    "eq-init-xavier-normal": _initializer("s", initializers.xavier_normal),
+    "eq-init-he-uniform": _initializer("a", initializers.he_uniform),
+    "eq-init-he-normal": _initializer("s", initializers.he_normal),
+}
+
+# --- Chapter 7 also holds the rule for a whole hidden layer --------------------------------------------------
+
+
+def _hidden(d: Draw) -> Symbols:
+    return {"dZ^[l+1]": d.normal("N M"), "W^[l+1]": d.normal("D M"), "Z^[l]": d.normal("N D")}
+
+
+LEDGER |= {
+    "eq-hidden-dz": Entry(
+        _hidden,
+        lambda s: {"dZ^[l]": F.relu_backward(s["dZ^[l+1]"] @ s["W^[l+1]"].T, s["Z^[l]"])},
+        F.relu_backward,
+    ),
+}
 
 # --- Chapter 13: MNIST -----------------------------------------------------------------------------------------
 
@@ -398,11 +628,7 @@ class Card:
     """Shapes, source and numbers of one labelled equation, for a notebook cell."""
 
     def __init__(self, label: str) -> None:
-        if label not in LEDGER:
-            raise ValueError(
-                f"{label!r} is not in the ledger; labels look like {', '.join(list(LEDGER)[:3])}"
-            )
-        self.label, self.entry = label, LEDGER[label]
+        self.label, (self.entry, _) = label, _find(label)
         self.symbols = self.entry.bind(Draw(np.random.default_rng(1), SMALL, digits=1))
         self.result = value(label, self.symbols)
 
@@ -434,7 +660,7 @@ class Card:
         return "\n".join(lines)
 
     def _repr_markdown_(self) -> str:
-        parts = [f"**Shapes** {self.shapes}"]
+        parts = [f"**Shapes** {self.shapes}"] if "(" in self.shapes else []
         if self.entry.source is not None:
             name = f"nnlib.{self.entry.source.__module__.removeprefix('nnlib.')}.{self.entry.source.__name__}"
             parts.append(f"**Code** `{name}`\n\n```python\n{source_of(self.entry.source)}\n```")
@@ -450,8 +676,8 @@ def card(label: str) -> Card:
 
     Raises
     ------
-    ValueError
-        When the label is not in the ledger.
+    EquationError
+        When the label is not in the ledger, or in no notebook.
 
     Examples
     --------
@@ -499,10 +725,9 @@ def _shape_line(node: Node, names: dict[str, str]) -> str:
 
 
 def _show(name: str, array: Any) -> str:
-    text = np.array2string(np.asarray(array), precision=3, suppress_small=True, separator="  ")
+    text = np.array2string(np.asarray(array), separator="  ", formatter={"float_kind": _digits})
     return textwrap.indent(f"{name} = {text}", " " * (len(name) + 3)).lstrip()
 
 
-def agrees(label: str) -> Proof:
-    """Proof of one label, for a page that wants to show it."""
-    return prove(label)
+def _digits(x: float) -> str:
+    return f"{round(x, 3):g}" if abs(x) >= 0.001 or x == 0 else f"{x:.3g}"

@@ -417,9 +417,9 @@ def log_softmax_backward(dLogP: Array, LogP: Array) -> Array:
 # --- Dropout and Flatten --------------------------------------------------------------------------
 
 
-@shapes(X="*S", mask="*S")
-def dropout(X: Array, mask: Array) -> Array:
-    r"""Switch entries off; `mask` holds 0 for off and 1/(1-p) for on.
+@shapes(X="*S", R="*S")
+def dropout(X: Array, R: Array) -> Array:
+    r"""Switch entries off; `R` holds 0 for off and 1/(1-p) for on.
 
     .. math:: Y = X \odot R
 
@@ -429,23 +429,23 @@ def dropout(X: Array, mask: Array) -> Array:
 
     Shapes
     ------
-    X, mask the same shape -> Y that shape
+    X, R the same shape -> Y that shape
 
     Raises
     ------
     ValueError
-        When X and mask differ in shape.
+        When X and R differ in shape.
 
     Examples
     --------
     >>> dropout(np.array([3.0, 4.0]), np.array([0.0, 2.0]))
     array([0., 8.])
     """
-    return X * mask
+    return X * R
 
 
-@shapes(dY="*S", mask="*S")
-def dropout_backward(dY: Array, mask: Array) -> Array:
+@shapes(dY="*S", R="*S")
+def dropout_backward(dY: Array, R: Array) -> Array:
     r"""Gradient of dropout: what was switched off gets nothing.
 
     .. math:: dX = dY \odot R
@@ -456,19 +456,19 @@ def dropout_backward(dY: Array, mask: Array) -> Array:
 
     Shapes
     ------
-    dY, mask the same shape -> dX that shape
+    dY, R the same shape -> dX that shape
 
     Raises
     ------
     ValueError
-        When dY and mask differ in shape.
+        When dY and R differ in shape.
 
     Examples
     --------
     >>> dropout_backward(np.array([1.0, 1.0]), np.array([0.0, 2.0]))
     array([0., 2.])
     """
-    return dY * mask
+    return dY * R
 
 
 @shapes(X="N *S")

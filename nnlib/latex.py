@@ -50,13 +50,13 @@ class Token:
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+\.?\d*|\.\d+|[^\s]")
 # What only changes the look. A thin space parts factors, so it also ends a symbol such as dW.
 SPACING = {
-    r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\displaystyle", r"\textstyle", r"\left", r"\right", r"\big", r"\Big",
-    r"\bigg", r"\Bigg", r"\bigl", r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\limits",
+    r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\displaystyle", r"\textstyle", r"\left", r"\right", r"\big",
+    r"\Big", r"\bigg", r"\Bigg", r"\bigl", r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\limits",
 }  # fmt: skip
 SEPARATORS = {r"\quad", r"\qquad", r"\\"}
 GREEK = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "eta", "theta", "lambda", "mu", "rho", "sigma",
-    "tau", "phi", "omega", "ell", "Delta", "Sigma",
+    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "eta", "theta", "lambda", "mu", "rho",
+    "sigma", "tau", "phi", "omega", "ell", "Delta", "Sigma",
 }  # fmt: skip
 ACCENTS = {r"\hat": "hat", r"\bar": "bar", r"\tilde": "tilde", r"\widehat": "hat"}
 TEXT = {r"\text", r"\mathrm", r"\operatorname", r"\mathbf", r"\mathit"}
@@ -223,7 +223,8 @@ class _Parser:
                 return node
             if last.kind in ("call", "big") and last.value[-1] == "bare":
                 raise LatexError(
-                    "a factor follows the bare argument of a function or sum: put parentheses around one of them",
+                    "a factor follows the bare argument of a function or sum: "
+                    "put parentheses around one of them",
                     self.source,
                     position,
                 )

@@ -36,7 +36,7 @@ __all__ = [
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 # Sizes that all differ, so that a wrong index or transpose cannot hide. The names are those of the shapes.
 SIZES = {"N": 5, "D": 4, "M": 3, "K": 6, "C": 2, "H": 7, "W": 8, "F": 9, "KH": 3, "KW": 2}
-SMALL = {"N": 2, "D": 3, "M": 2, "K": 3, "C": 1, "H": 3, "W": 4, "F": 2, "KH": 2, "KW": 2}
+SMALL = {"N": 3, "D": 4, "M": 2, "K": 5, "C": 1, "H": 3, "W": 4, "F": 2, "KH": 2, "KW": 2}
 
 Symbols = dict[str, Any]
 
@@ -140,7 +140,8 @@ class Draw:
 
     def labels(self, rows: str, classes: str) -> Array:
         """Class numbers from 0."""
-        return self.rng.integers(0, self.sizes[classes], self.shape(rows))
+        labels: Array = self.rng.permutation(np.arange(self.sizes[rows]) % self.sizes[classes])
+        return labels
 
     def hot(self, axes: str) -> Array:
         """One-hot rows."""
@@ -148,8 +149,9 @@ class Draw:
         return one_hot(self.labels(rows, classes), self.sizes[classes])
 
     def binary(self, axes: str) -> Array:
-        """Zeros and ones."""
-        return self.rng.integers(0, 2, self.shape(axes)).astype(float)
+        """Zeros and ones, about as many of each."""
+        shape = self.shape(axes)
+        return self.rng.permutation(np.arange(np.prod(shape)) % 2).reshape(shape).astype(float)
 
     def softmax(self, axes: str) -> Array:
         """Rows of probabilities that add up to 1."""
@@ -208,7 +210,20 @@ class Entry:
         return {k: int(v(symbols)) if callable(v) else int(symbols[v]) for k, v in self.ranges.items()}
 
 
-LEDGER: dict[str, Entry] = {}  # filled by nnlib.equations
+LEDGER: dict[str, Entry] = {}
+
+
+def _find(label: str) -> tuple[Entry, Written]:
+    """Entry and display of a label, or an `EquationError` that says which of the two is missing."""
+    import nnlib.equations  # noqa: F401  fills the ledger
+
+    if label not in LEDGER:
+        raise EquationError(f"{label} has no entry in nnlib/equations.py: add one, or correct the label")
+    if label not in written():
+        raise EquationError(
+            f"{label} is in the ledger and in no notebook: write the equation, or drop the entry"
+        )
+    return LEDGER[label], written()[label]
 
 
 def value(label: str, symbols: Symbols, equations: tuple[Equation, ...] | None = None) -> Symbols:
@@ -219,9 +234,9 @@ def value(label: str, symbols: Symbols, equations: tuple[Equation, ...] | None =
     EquationError
         When the equation leaves the subset or does not fit its symbols.
     """
-    display = written()[label]
+    entry, display = _find(label)
     try:
-        return evaluate_equations(equations or display.parse(), symbols, sizes=LEDGER[label].sizes(symbols))
+        return evaluate_equations(equations or display.parse(), symbols, sizes=entry.sizes(symbols))
     except LatexError as error:
         raise EquationError(f"{display}: {error}") from None
 
@@ -278,7 +293,7 @@ def prove(label: str, *, seed: int = 0, equations: tuple[Equation, ...] | None =
 @cache
 def _witnesses(label: str, seed: int) -> tuple[Symbols, dict[str, tuple[str, Any]]]:
     """Symbols of an equation, and what each witness says about its targets."""
-    entry = LEDGER[label]
+    entry, _ = _find(label)
     symbols = entry.bind(Draw(np.random.default_rng(seed)))
     witnesses: dict[str, tuple[str, Any]] = {}
     for target, name in entry.wrt.items():

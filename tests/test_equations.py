@@ -10,7 +10,7 @@ import pytest
 import nnlib
 from nnlib import equations, functional, initializers, optimizers
 from nnlib.equations import LEDGER, card
-from nnlib.proofs import EquationError, Written, mutants, prove, read_equations, value, written
+from nnlib.proofs import Draw, EquationError, Written, mutants, prove, read_equations, value, written
 
 LABELS = sorted(written())
 every_label = pytest.mark.parametrize("label", LABELS)
@@ -38,6 +38,7 @@ def test_a_gradient_is_compared_with_finite_differences_of_its_forward(label):
 
 # gradients whose forward stands in words, with the reason
 NO_FORWARD = {
+    "eq-hidden-dz": "two steps at once, each proved on its own: eq-linear-dx and eq-relu-dz",
     "eq-mnist-relu": "the forward display computes Z and A together; the pair relu is proved in eq-relu-dz",
     "eq-xor-plateau": "holds at one point only, where nnlib's backward is the witness",
 }
@@ -62,12 +63,7 @@ def test_every_equation_with_one_thing_wrong_is_caught(label):
     """A mutant survives only where it is the same mathematics, such as commuting factors."""
     caught, same = 0, []
     for what, mutant in mutants(label):
-        try:
-            proof = prove(label, equations=mutant)
-        except EquationError:
-            caught += 1
-            continue
-        if not proof.ok:
+        if is_caught(label, mutant):
             caught += 1
         else:
             assert means_the_same(label, mutant), f"{label}: '{what}' got through"
@@ -76,10 +72,16 @@ def test_every_equation_with_one_thing_wrong_is_caught(label):
     print(f"{label}: {caught} mutants caught, {len(same)} are the same mathematics: {sorted(set(same))}")
 
 
+def is_caught(label, mutant):
+    try:
+        with np.errstate(all="ignore"):  # the logarithm of a negative number is as wrong as a wrong number
+            return not all(prove(label, seed=seed, equations=mutant).ok for seed in range(5))
+    except EquationError:
+        return True
+
+
 def means_the_same(label, mutant):
     """Equal values on many fresh draws."""
-    from nnlib.proofs import Draw
-
     for seed in range(100, 120):
         symbols = LEDGER[label].bind(Draw(np.random.default_rng(seed)))
         right, other = value(label, symbols), value(label, symbols, mutant)
@@ -112,7 +114,9 @@ def test_every_label_in_a_docstring_is_in_the_ledger(name, label):
 
 def test_every_backward_of_nnlib_is_the_source_of_an_entry():
     shown = {entry.source for entry in LEDGER.values()}
-    missing = [n for n in functional.__all__ if n.endswith("_backward") and getattr(functional, n) not in shown]
+    missing = [
+        n for n in functional.__all__ if n.endswith("_backward") and getattr(functional, n) not in shown
+    ]
     assert missing == []
 
 
@@ -137,12 +141,16 @@ def test_displays_are_found_with_and_without_label_on_one_line_and_on_many(tmp_p
 def test_a_label_that_occurs_twice_is_refused_with_both_places(tmp_path):
     notebook(tmp_path, "01-a", "$$\na = b\n$$ (eq-a)")
     notebook(tmp_path, "02-b", "text", "$$\na = c\n$$ (eq-a)")
-    with pytest.raises(EquationError, match=r"eq-a in notebooks/02-b\.ipynb, cell 2: the label stands in .*01-a"):
+    with pytest.raises(
+        EquationError, match=r"eq-a in notebooks/02-b\.ipynb, cell 2: the label stands in .*01-a"
+    ):
         read_equations(tmp_path)
 
 
 def test_an_equation_outside_the_subset_is_named_with_label_notebook_and_column():
-    with pytest.raises(EquationError, match=r"eq-a in notebooks/01-a\.ipynb, cell 3: column 5: \\foo is not part"):
+    with pytest.raises(
+        EquationError, match=r"eq-a in notebooks/01-a\.ipynb, cell 3: column 5: \\foo is not part"
+    ):
         Written("eq-a", r"a = \foo", "01-a", 3).parse()
 
 
@@ -166,9 +174,7 @@ def test_a_changed_backward_fails(monkeypatch):
     from nnlib import proofs
 
     proofs._witnesses.cache_clear()
-    monkeypatch.setattr(
-        equations.F, "softmax_cross_entropy_backward", lambda Z, Y: functional.softmax(Z) - Y
-    )
+    monkeypatch.setattr(equations.F, "softmax_cross_entropy_backward", lambda Z, Y: functional.softmax(Z) - Y)
     monkeypatch.setitem(
         LEDGER,
         "eq-softmax-ce-dz",
@@ -187,8 +193,7 @@ def test_a_changed_backward_fails(monkeypatch):
 @every_label
 def test_a_card_shows_shapes_and_numbers(label):
     shown = card(label)._repr_markdown_()
-    assert "**Shapes**" in shown
-    assert "→" in shown
+    assert ("**Shapes**" in shown) == ("(" in card(label).shapes)
     assert "**Numbers**" in shown
     if LEDGER[label].source is not None:
         assert f"def {LEDGER[label].source.__name__}(" in shown
@@ -199,7 +204,7 @@ def test_the_card_of_the_weight_gradient_reads_as_the_course_writes_it():
     shown = card("eq-linear-dw")
     assert shown.shapes == "(N, D)ᵀ (N, M) → (D, M)"
     assert "dW = X.T @ dY" in shown._repr_markdown_()
-    with pytest.raises(ValueError, match="not in the ledger"):
+    with pytest.raises(ValueError, match=r"has no entry in nnlib/equations\.py"):
         card("eq-nothing")
 
 

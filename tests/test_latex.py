@@ -177,7 +177,9 @@ def numbers():
 expressions = st.recursive(
     st.sampled_from(["a", "b", r"\eta", "2", "0.5"]),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from([" + ", " - ", r" \cdot "]), inner).map(lambda t: f"({t[0]}{t[1]}{t[2]})"),
+        st.tuples(inner, st.sampled_from([" + ", " - ", r" \cdot "]), inner).map(
+            lambda t: f"({t[0]}{t[1]}{t[2]})"
+        ),
         inner.map(lambda e: rf"\tanh({e})"),
         inner.map(lambda e: f"|{e}|" if "|" not in e else f"-({e})"),
         st.tuples(inner, inner).map(lambda t: rf"\frac{{{t[0]}}}{{1 + ({t[1]})^2}}"),
@@ -202,12 +204,18 @@ def as_python(latex):
                     break
             parts.append(out[first + 1 : i - 1])
             ends.append(i)
-        out = f"{out[:start]}(({parts[0]})/({parts[1]})){out[ends[1]:]}"
+        out = f"{out[:start]}(({parts[0]})/({parts[1]})){out[ends[1] :]}"
     while "|" in out:
         first = out.index("|")
         second = out.index("|", first + 1)
         out = f"{out[:first]}abs({out[first + 1 : second]}){out[second + 1 :]}"
-    for latex_name, name in ((r"\tanh", "np.tanh"), (r"\max", "max"), (r"\cdot", "*"), (r"\eta", "eta"), ("^", "**")):
+    for latex_name, name in (
+        (r"\tanh", "np.tanh"),
+        (r"\max", "max"),
+        (r"\cdot", "*"),
+        (r"\eta", "eta"),
+        ("^", "**"),
+    ):
         out = out.replace(latex_name, name)
     return out
 
@@ -244,4 +252,9 @@ def test_any_text_is_read_or_refused_and_never_crashes(text):
 
 
 def test_tokens_know_what_touches_them():
-    assert [(t.text, t.glued) for t in tokenize(r"dW d\, W")] == [("d", False), ("W", True), ("d", False), ("W", False)]
+    assert [(t.text, t.glued) for t in tokenize(r"dW d\, W")] == [
+        ("d", False),
+        ("W", True),
+        ("d", False),
+        ("W", False),
+    ]

@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from nnlib.equations import LEDGER, card, source_of
-from nnlib.proofs import written
+from nnlib.proofs import Entry, written
 
 
 def bare(latex: str) -> str:
@@ -33,12 +33,25 @@ class EveryGradient(SphinxDirective):
         for display in written().values():
             self.env.note_dependency(str(Path("notebooks") / f"{display.notebook}.ipynb"))
         boxes = nodes.container(classes=["gradient-sheet"])
-        seen: set[str] = set()
-        for label in sorted(LEDGER, key=lambda label: (written()[label].notebook, list(LEDGER).index(label))):
-            if LEDGER[label].wrt and bare(written()[label].latex) not in seen:
-                seen.add(bare(written()[label].latex))
-                boxes += self.box(label)
+        # one box a gradient: its matrix form where there is one, which stands behind the index form
+        shown = {(entry.source, *entry.wrt): label for label, entry in self.gradients().items()}
+        for label in shown.values():
+            boxes += self.box(label)
         return [boxes]
+
+    @staticmethod
+    def gradients() -> dict[str, Entry]:
+        """Gradients that nnlib computes, in the order of the chapters that derive them."""
+        chapters = ("06-", "07-", "14-")
+        found = [
+            label
+            for label, entry in LEDGER.items()
+            if label in written() and entry.wrt and written()[label].notebook.startswith(chapters)
+            and entry.source is not None and entry.source.__name__.endswith("_backward")
+        ]  # fmt: skip
+        # dicts keep the place of the first: put index forms before matrix forms
+        found.sort(key=lambda label: (written()[label].notebook, not label.endswith("-index")))
+        return {label: LEDGER[label] for label in found}
 
     def box(self, label: str) -> nodes.container:
         shown, entry = card(label), LEDGER[label]
@@ -47,7 +60,8 @@ class EveryGradient(SphinxDirective):
             "", nodes.literal(label, label), refdomain="math", reftype="eq", reftarget=label, refexplicit=True,
             refwarn=True, refdoc=self.env.docname,
         )  # fmt: skip
-        box += nodes.paragraph("", "", number, nodes.Text("  "), nodes.inline(shown.shapes, shown.shapes), classes=["shapes"])
+        shapes = nodes.inline(shown.shapes, shown.shapes)
+        box += nodes.paragraph("", "", number, nodes.Text(" · "), shapes, classes=["shapes"])
         latex = bare(written()[label].latex)
         box += nodes.math_block(latex, latex, nowrap=False, number=None, label=None, docname=self.env.docname)
         if entry.source is not None:
