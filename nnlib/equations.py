@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import textwrap
 from collections.abc import Callable
 from dataclasses import replace
@@ -482,7 +483,9 @@ def _decay(s: Symbols) -> Symbols:
     return {"theta": _stepped(optimizer, s["theta"], zero, m=zero.copy(), v=zero.copy())}
 
 
-def _schedule(make: Callable[[Symbols], optimizers.Schedule]) -> Entry:
+def _schedule(
+    make: Callable[[Symbols], optimizers.Schedule], extra: Callable[[Symbols], Symbols] | None = None
+) -> Entry:
     def symbols(d: Draw) -> Symbols:
         w = d.number(0.2, 0.4)
         return {
@@ -495,7 +498,7 @@ def _schedule(make: Callable[[Symbols], optimizers.Schedule]) -> Entry:
             "t": d.number(0, 1),
         }
 
-    return Entry(symbols, lambda s: {"eta": make(s)(s["t"])})
+    return Entry(symbols, lambda s: {"eta": make(s)(s["t"]), **({} if extra is None else extra(s))})
 
 
 LEDGER |= {
@@ -514,7 +517,8 @@ LEDGER |= {
     "eq-schedule-step": _schedule(lambda s: optimizers.step(s["eta_0"], factor=s["f"], at=list(s["a"]))),
     "eq-schedule-cosine": _schedule(lambda s: optimizers.cosine(s["eta_0"], final=s["eta_1"])),
     "eq-schedule-one-cycle": _schedule(
-        lambda s: optimizers.one_cycle(s["eta_0"], warmup=s["w"], start=s["s"], final=s["f"])
+        lambda s: optimizers.one_cycle(s["eta_0"], warmup=s["w"], start=s["s"], final=s["f"]),
+        lambda s: {"u": (s["t"] - s["w"]) / (1 - s["w"])},  # where in its fall the rate is
     ),
 }  # fmt: skip
 
@@ -533,6 +537,16 @@ class _Recorder(np.random.Generator):
         return np.ones(size)
 
 
+class _Repeater(np.random.Generator):
+    """Generator that has drawn its numbers already."""
+
+    drawn: Array
+
+    def standard_normal(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """The numbers drawn."""
+        return self.drawn
+
+
 def _initializer(target: str, init: initializers.Initializer) -> Entry:
     """The bound or standard deviation that an initializer uses."""
 
@@ -542,7 +556,65 @@ def _initializer(target: str, init: initializers.Initializer) -> Entry:
     return Entry(lambda d: {"fan-in": d.sizes["D"], "fan-out": d.sizes["K"]}, computes)
 
 
+def _scaled(s: Symbols) -> Symbols:
+    repeater = _Repeater(np.random.PCG64())
+    repeater.drawn = s["G"]
+    return {"W": initializers.normal(s["G"].shape, rng=repeater, std=s["s"])}
+
+
+def _all_signs(n: int) -> Array:
+    """Every row of n signs: the coin tosses whose averages are exact."""
+    return np.array(list(itertools.product([-1.0, 1.0], repeat=n)))
+
+
+def _signals(d: Draw) -> Symbols:
+    """Values that meet weights of either sign, and the mean squares of both."""
+    X, dY, g, v = d.normal("N D"), d.normal("N M"), d.normal("K"), 0.3
+    return {
+        "X": X,
+        "dY": dY,
+        "g": g,
+        "v_w": v,
+        "q_x": np.mean(X**2),
+        "q_dy": np.mean(dY**2),
+        "q_g": np.mean(g**2),
+    }
+
+
+def _mean_square(values: Array, v: float) -> Any:
+    """Mean square of values times weights ±sqrt(v), over all rows and all choices of signs."""
+    return np.mean((values @ _all_signs(values.shape[1]).T * np.sqrt(v)) ** 2)
+
+
+def _symmetric(s: Symbols) -> Symbols:
+    Z = np.concatenate([s["Z"], -s["Z"]])
+    return {"q_a": np.mean(F.relu(Z) ** 2)}
+
+
+def _quadrature(s: Symbols) -> Symbols:
+    """Mean of x² over [-a, a], by a rule that is exact for it."""
+    points, weights = np.polynomial.legendre.leggauss(3)
+    return {"v_w": np.sum(weights / 2 * (s["a"] * points) ** 2)}
+
+
 LEDGER |= {
+    "eq-init-variance": Entry(_signals, lambda s: {"v_z": _mean_square(s["X"], s["v_w"])}),
+    "eq-init-backward-variance": Entry(_signals, lambda s: {"v_dx": _mean_square(s["dY"], s["v_w"])}),
+    "eq-init-factor": Entry(
+        _signals, lambda s: {"r": np.sqrt(_mean_square(s["dY"], s["v_w"]) * np.mean(s["g"] ** 2) / s["q_dy"])}
+    ),
+    "eq-init-relu-moment": Entry(
+        lambda d: (lambda Z: {"Z": Z, "v_z": np.mean(Z**2)})(d.normal("N M")), _symmetric, F.relu
+    ),
+    "eq-init-normal": Entry(lambda d: {"s": 0.3, "G": d.normal("D M")}, _scaled, initializers.normal),
+    "eq-init-uniform": Entry(
+        lambda d: {"low": -0.5, "high": 2.0, "U": np.random.default_rng(5).random(d.shape("D M"))},
+        lambda s: {
+            "W": initializers.uniform(s["low"], s["high"])(s["U"].shape, rng=np.random.default_rng(5))
+        },
+        initializers.uniform,
+    ),
+    "eq-init-uniform-variance": Entry(lambda d: {"a": d.number(0.5, 2)}, _quadrature),
     "eq-init-xavier-uniform": _initializer("a", initializers.xavier_uniform),
     "eq-init-xavier-normal": _initializer("s", initializers.xavier_normal),
     "eq-init-he-uniform": _initializer("a", initializers.he_uniform),
@@ -725,7 +797,7 @@ def _shape_line(node: Node, names: dict[str, str]) -> str:
 
 
 def _show(name: str, array: Any) -> str:
-    text = np.array2string(np.asarray(array), separator="  ", formatter={"float_kind": _digits})
+    text = np.array2string(np.asarray(array), separator="  ", formatter={"float_kind": _digits})  # type: ignore[arg-type]
     return textwrap.indent(f"{name} = {text}", " " * (len(name) + 3)).lstrip()
 
 

@@ -57,8 +57,8 @@ class EveryGradient(SphinxDirective):
         shown, entry = card(label), LEDGER[label]
         box = nodes.container(classes=["gradient-box"])
         number = pending_xref(
-            "", nodes.literal(label, label), refdomain="math", reftype="eq", reftarget=label, refexplicit=True,
-            refwarn=True, refdoc=self.env.docname,
+            "", nodes.literal(label, label), refdomain="math", reftype="eq", reftarget=label,
+            refexplicit=True, refwarn=True, refdoc=self.env.docname,
         )  # fmt: skip
         shapes = nodes.inline(shown.shapes, shown.shapes)
         box += nodes.paragraph("", "", number, nodes.Text(" · "), shapes, classes=["shapes"])
