@@ -80,7 +80,7 @@ LEDGER |= {
         gradcheck.numerical_gradient,
     ),
     "eq-step-size": Entry(
-        lambda d: {"h": 1e-5, "x": np.array([0.5, -3.0])}, lambda s: {"s": np.array([1e-5, 3e-5])}
+        lambda d: {"h": 1e-5, "x": np.array([0.5, -3.0, 1.5])}, lambda s: {"s": np.array([1e-5, 3e-5, 1.5e-5])}
     ),
 }
 
@@ -709,10 +709,14 @@ class Card:
         """Shape line, such as (N, D)ᵀ (N, M) → (D, M)."""
         names = _axis_names(self.entry)
         equation = written()[self.label].parse()[-1]
-        right = _shape_line(equation.values[-1], names)
         target = equation.target.value[0] if equation.target.kind == "symbol" else equation.target.value
-        left = names.get(target, "")
-        return f"{right} → {left or 'a number'}"
+        symbols = [n for n in _nodes(equation.values[-1]) if n.kind == "symbol"]
+        if any(n.value[1] for n in symbols):  # index form: what goes in, as the indices say the rest
+            inputs = dict.fromkeys(n.value[0] for n in symbols if n.value[0] in names)
+            right = ", ".join(f"{name} {names[name]}" for name in inputs)
+        else:
+            right = _shape_line(equation.values[-1], names)
+        return f"{right} → {names.get(target, 'a number')}"
 
     def numbers(self) -> str:
         """The equation on a small example: what goes in, and what the LaTeX of the page gives."""
@@ -767,6 +771,7 @@ def _axis_names(entry: Entry) -> dict[str, str]:
     """Symbol -> shape in letters, read off from sizes that all differ."""
     draw = Draw(np.random.default_rng(0))
     letters = {size: name for name, size in reversed(list(draw.sizes.items()))}
+    letters[draw.sizes["C"] * draw.sizes["H"] * draw.sizes["W"]] = "CHW"
     symbols = entry.bind(draw)
     label = next(label for label, other in LEDGER.items() if other is entry)
     symbols |= value(label, symbols)

@@ -264,7 +264,7 @@ def sigmoid(Z: Array) -> Array:
     """
     Z = np.asarray(Z)
     positive = Z >= 0
-    e = np.exp(np.where(positive, -Z, Z))  # exp of a negative number: at most 1
+    e = np.exp(np.where(positive, -Z, Z))  # exponent <= 0
     A: Array = np.where(positive, 1, e) / (1 + e)
     return A
 
@@ -813,7 +813,7 @@ def binary_cross_entropy(P: Array, Y: Array) -> float:
     0.6931471805599453
     """
     P, Y = _pair("binary_cross_entropy", P, Y, P_within=(0, 1), Y_within=(0, 1))
-    return float(-np.sum(_times_log(Y, P) + _times_log(1 - Y, 1 - P)) / P.size)
+    return float(0 - np.sum(_times_log(Y, P) + _times_log(1 - Y, 1 - P)) / P.size)
 
 
 def binary_cross_entropy_backward(P: Array, Y: Array) -> Array:
@@ -924,7 +924,7 @@ def categorical_cross_entropy(P: Array, Y: Array) -> float:
     1.3862943611198906
     """
     P, Y = _classes("categorical_cross_entropy", P, Y, probabilities=True)
-    return float(-np.sum(_times_log(Y, P)) / len(P))
+    return float(0 - np.sum(_times_log(Y, P)) / len(P))
 
 
 def categorical_cross_entropy_backward(P: Array, Y: Array) -> Array:
@@ -978,7 +978,7 @@ def softmax_cross_entropy(Z: Array, Y: Array) -> float:
     800.0
     """
     Z, Y = _classes("softmax_cross_entropy", Z, Y)
-    return float(-np.sum(Y * log_softmax(Z)) / len(Z))
+    return float(0 - np.sum(Y * log_softmax(Z)) / len(Z))
 
 
 def softmax_cross_entropy_backward(Z: Array, Y: Array) -> Array:

@@ -67,6 +67,11 @@ class Comparison:
     kinked: Array  # bool, per entry: left and right slope differ, and backward lies between them
 
     @property
+    def kinks(self) -> int:
+        """Number of entries at a kink."""
+        return int(np.count_nonzero(self.kinked))
+
+    @property
     def errors(self) -> Array:
         """Absolute differences, per entry."""
         errors: Array = np.abs(self.analytic - self.numeric)
@@ -130,7 +135,7 @@ class Report:
         lines = [f"{self.title}: {'ok' if self.ok else 'WRONG'}, {checked} entries checked"]
         width = max((len(c.name) for c in self.comparisons), default=0)
         for c in self.comparisons:
-            kinks = f", {np.count_nonzero(c.kinked)} at a kink" if c.kinked.any() else ""
+            kinks = f", {c.kinks} at a kink" if c.kinks else ""
             verdict = (
                 "ok" if c.ok else f"WRONG in {np.count_nonzero(~c.accepted)} of {len(c.indices)} entries"
             )
