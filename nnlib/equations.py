@@ -80,7 +80,8 @@ LEDGER |= {
         gradcheck.numerical_gradient,
     ),
     "eq-step-size": Entry(
-        lambda d: {"h": 1e-5, "x": np.array([0.5, -3.0, 1.5])}, lambda s: {"s": np.array([1e-5, 3e-5, 1.5e-5])}
+        lambda d: {"h": 1e-5, "x": np.array([0.5, -3.0, 1.5])},
+        lambda s: {"s": np.array([1e-5, 3e-5, 1.5e-5])},
     ),
 }
 
@@ -682,18 +683,92 @@ LEDGER |= {
 }  # fmt: skip
 
 
+# --- Chapter 14: convolution ----------------------------------------------------------------------------------------
+
+
+def _signal(d: Draw) -> Symbols:
+    x, w = d.normal("H"), d.normal("KH")
+    return {"x": x, "w": w, "dy": d.normal("H")[: len(x) - len(w) + 1]}
+
+
+def _convolution(d: Draw, stride: int = 2) -> Symbols:
+    """Images, kernels and an upstream gradient; small examples slide by one and have no border."""
+    s, p = (1, 0) if d.digits is not None else (stride, 1)
+    X, W, b = d.normal("N C H W"), d.normal("F C KH KW"), d.normal("F")
+    shape = F.conv2d(X, W, b, stride=s, padding=p).shape
+    dY = d._round(d.rng.standard_normal(shape))
+    return {"X": X, "W": W, "b": b, "s": s, "p": p, "dY": dY}
+
+
+def _pooling(d: Draw) -> Symbols:
+    K, s = (2, 1) if d.digits is not None else (3, 2)
+    # a tile of different numbers, repeated: no window has a tie, and every maximum stands elsewhere too
+    N, C, H, W = d.shape("N C H W")
+    tile = d.rng.permuted(np.tile(d._round(np.linspace(-1, 2, K * K)), (N * C, 1)), axis=1)
+    X = np.tile(tile.reshape(N, C, K, K), (H // K + 1, W // K + 1))[:, :, :H, :W]
+    dY = d._round(d.rng.standard_normal(F.max_pool2d(X, kernel_size=K, stride=s).shape))
+    return {"X": X, "K": K, "s": s, "dY": dY}
+
+
+OUTPUT = {"i": lambda s: s["dY"].shape[2], "j": lambda s: s["dY"].shape[3]}
+INPUT = {"h": lambda s: s["X"].shape[2], "w": lambda s: s["X"].shape[3]}
+WINDOW = {"k": lambda s: s["K"], "l": lambda s: s["K"]}
+KERNEL = {"k": lambda s: s["W"].shape[2], "l": lambda s: s["W"].shape[3]}
+
+
+def _conv2d_gradient(target: str, index: int, ranges: dict[str, Any], stride: int = 2) -> Entry:
+    def computes(s: Symbols) -> Symbols:
+        return {target: F.conv2d_backward(s["dY"], s["X"], s["W"], stride=s["s"], padding=s["p"])[index]}
+
+    # the forward equation finds the ranges of i and j here too
+    return Entry(
+        lambda d: _convolution(d, stride), computes, F.conv2d_backward, {target: target[1:]}, ("eq-conv2d",), "dY",
+        ranges={**OUTPUT, **ranges},
+    )  # fmt: skip
+
+
+LEDGER |= {
+    "eq-conv1d": Entry(
+        _signal, lambda s: {"y": np.correlate(s["x"], s["w"], "valid")}, ranges={"i": lambda s: len(s["dy"])}
+    ),
+    "eq-conv1d-dx": Entry(_signal, None, None, {"dx": "x"}, ("eq-conv1d",), "dy", ranges={"j": lambda s: len(s["x"])}),
+    "eq-conv1d-dw": Entry(_signal, None, None, {"dw": "w"}, ("eq-conv1d",), "dy", ranges={"k": lambda s: len(s["w"])}),
+    "eq-conv2d": Entry(
+        _convolution, lambda s: {"Y": F.conv2d(s["X"], s["W"], s["b"], stride=s["s"], padding=s["p"])}, F.conv2d,
+        ranges=OUTPUT,
+    ),
+    "eq-conv2d-dx": _conv2d_gradient("dX", 0, {**INPUT, **KERNEL}),
+    "eq-conv2d-dx-flip": _conv2d_gradient("dX", 0, INPUT, stride=1),
+    "eq-conv2d-dw": _conv2d_gradient("dW", 1, KERNEL),
+    "eq-conv2d-db": _conv2d_gradient("db", 2, {}),
+    "eq-max-pool2d": Entry(
+        _pooling, lambda s: {"Y": F.max_pool2d(s["X"], kernel_size=s["K"], stride=s["s"])}, F.max_pool2d,
+        ranges={**OUTPUT, **WINDOW},
+    ),
+    "eq-max-pool2d-dx": Entry(
+        _pooling,
+        lambda s: {"dX": F.max_pool2d_backward(s["dY"], s["X"], kernel_size=s["K"], stride=s["s"])},
+        F.max_pool2d_backward, {"dX": "X"}, ("eq-max-pool2d",), "dY", given=("eq-max-pool2d",),
+        ranges={**OUTPUT, **INPUT},
+    ),
+}  # fmt: skip
+
+
 # --- One entry, shown to a reader ----------------------------------------------------------------------------
 
 
 def source_of(function: Callable[..., Any]) -> str:
-    """Source of a function of nnlib as it stands in the package, without decorator and docstring."""
-    lines = inspect.getsource(inspect.unwrap(function))
-    tree = ast.parse(textwrap.dedent(lines)).body[0]
+    """Source of a function as it stands in nnlib, without decorator, docstring and annotations."""
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+    tree = ast.parse(source).body[0]
     assert isinstance(tree, ast.FunctionDef)
-    text = textwrap.dedent(lines).splitlines()
     body = tree.body[1:] if ast.get_docstring(tree) else tree.body
-    signature = text[tree.lineno - 1 : tree.body[0].lineno - 1]
-    return "\n".join([*signature, *text[body[0].lineno - 1 : tree.end_lineno]])
+    plain = inspect.signature(function)
+    plain = plain.replace(
+        parameters=[p.replace(annotation=p.empty) for p in plain.parameters.values()],
+        return_annotation=plain.empty,
+    )
+    return "\n".join([f"def {tree.name}{plain}:", *source.splitlines()[body[0].lineno - 1 : tree.end_lineno]])
 
 
 class Card:
@@ -718,29 +793,20 @@ class Card:
             right = _shape_line(equation.values[-1], names)
         return f"{right} → {names.get(target, 'a number')}"
 
-    def numbers(self) -> str:
+    def numbers(self) -> dict[str, str]:
         """The equation on a small example: what goes in, and what the LaTeX of the page gives."""
-        used = {
-            n.value[0]
-            for e in written()[self.label].parse()
-            for v in e.values
-            for n in _nodes(v)
-            if n.kind == "symbol"
-        }
-        lines = [
-            _show(name, self.symbols[name])
-            for name in self.symbols
-            if name in used and not callable(self.symbols[name])
-        ]
-        lines += [_show(name, result) for name, result in self.result.items()]
-        return "\n".join(lines)
+        equations = written()[self.label].parse()
+        used = {n.value[0] for e in equations for v in e.values for n in _nodes(v) if n.kind == "symbol"}
+        inputs = {name: x for name, x in self.symbols.items() if name in used and not callable(x)}
+        return {name: _show(name, x) for name, x in {**inputs, **self.result}.items()}
 
     def _repr_markdown_(self) -> str:
         parts = [f"**Shapes** {self.shapes}"] if "(" in self.shapes else []
         if self.entry.source is not None:
             name = f"nnlib.{self.entry.source.__module__.removeprefix('nnlib.')}.{self.entry.source.__name__}"
             parts.append(f"**Code** `{name}`\n\n```python\n{source_of(self.entry.source)}\n```")
-        parts.append(f"**Numbers**\n\n```text\n{self.numbers()}\n```")
+        numbers = "\n".join(self.numbers().values())
+        parts.append(f"**Numbers**\n\n```text\n{numbers}\n```")
         return "\n\n".join(parts)
 
     def __repr__(self) -> str:
@@ -802,9 +868,12 @@ def _shape_line(node: Node, names: dict[str, str]) -> str:
 
 
 def _show(name: str, array: Any) -> str:
-    text = np.array2string(np.asarray(array), separator="  ", formatter={"float_kind": _digits})  # type: ignore[arg-type]
+    array = np.asarray(array)
+    words = np.vectorize(_digits, otypes=[object])(array)
+    width = max(map(len, words.flat), default=0)
+    text = np.array2string(words, separator="  ", formatter={"object": lambda word: word.rjust(width)})  # type: ignore[arg-type]
     return textwrap.indent(f"{name} = {text}", " " * (len(name) + 3)).lstrip()
 
 
 def _digits(x: float) -> str:
-    return f"{round(x, 3):g}" if abs(x) >= 0.001 or x == 0 else f"{x:.3g}"
+    return f"{round(float(x), 3) + 0.0:g}" if abs(x) >= 0.001 or x == 0 else f"{x:.3g}"

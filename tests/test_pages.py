@@ -24,3 +24,12 @@ def test_a_printed_block_of_python_runs(block, capsys):
     exec(compile(block, "page", "exec"), {})
     promised = re.findall(r"print\(.*\)\s+# (.+)$", block, re.M)
     assert capsys.readouterr().out.splitlines() == promised
+
+
+def test_the_introduction_lists_every_chapter_with_the_minutes_that_it_gives():
+    index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        minutes = re.search(r"\*\*Time\*\* (\d+) minutes", text)
+        assert minutes, f"{path.stem} does not say how long it takes"
+        assert re.search(rf"\(\.\./notebooks/{path.name}\).*\| {minutes[1]} \|", index), path.stem

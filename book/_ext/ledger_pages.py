@@ -25,7 +25,7 @@ def bare(latex: str) -> str:
 
 
 class EveryGradient(SphinxDirective):
-    """One box for each gradient in the ledger, in the order of the chapters."""
+    """One box for each backward of nnlib, in the order of the chapters."""
 
     has_content = False
 
@@ -33,10 +33,13 @@ class EveryGradient(SphinxDirective):
         for display in written().values():
             self.env.note_dependency(str(Path("notebooks") / f"{display.notebook}.ipynb"))
         boxes = nodes.container(classes=["gradient-sheet"])
-        # one box a gradient: its matrix form where there is one, which stands behind the index form
+        # one box a function; of two forms of the same gradient the matrix form, which comes second
         shown = {(entry.source, *entry.wrt): label for label, entry in self.gradients().items()}
-        for label in shown.values():
-            boxes += self.box(label)
+        functions: dict[Any, list[str]] = {}
+        for (function, *_), label in shown.items():
+            functions.setdefault(function, []).append(label)
+        for function, labels in functions.items():
+            boxes += self.box(function, labels)
         return [boxes]
 
     @staticmethod
@@ -53,23 +56,25 @@ class EveryGradient(SphinxDirective):
         found.sort(key=lambda label: (written()[label].notebook, not label.endswith("-index")))
         return {label: LEDGER[label] for label in found}
 
-    def box(self, label: str) -> nodes.container:
-        shown, entry = card(label), LEDGER[label]
-        box = nodes.container(classes=["gradient-box"])
-        number = pending_xref(
-            "", nodes.literal(label, label), refdomain="math", reftype="eq", reftarget=label,
-            refexplicit=True, refwarn=True, refdoc=self.env.docname,
-        )  # fmt: skip
-        shapes = nodes.inline(shown.shapes, shown.shapes)
-        box += nodes.paragraph("", "", number, nodes.Text(" · "), shapes, classes=["shapes"])
-        latex = bare(written()[label].latex)
-        box += nodes.math_block(latex, latex, nowrap=False, number=None, label=None, docname=self.env.docname)
-        if entry.source is not None:
-            code = source_of(entry.source)
-            block = nodes.literal_block(code, code, language="python")
-            box += block
-        numbers = shown.numbers()
-        box += nodes.literal_block(numbers, numbers, language="text", classes=["numbers"])
+    def box(self, function: Any, labels: list[str]) -> nodes.container:
+        box, numbers = nodes.container(classes=["gradient-box"]), dict[str, str]()
+        for label in labels:
+            shown = card(label)
+            number = pending_xref(
+                "", nodes.literal(label, label), refdomain="math", reftype="eq", reftarget=label,
+                refexplicit=True, refwarn=True, refdoc=self.env.docname,
+            )  # fmt: skip
+            shapes = nodes.inline(shown.shapes, shown.shapes)
+            box += nodes.paragraph("", "", number, nodes.Text(" · "), shapes, classes=["shapes"])
+            latex = bare(written()[label].latex)
+            box += nodes.math_block(
+                latex, latex, nowrap=False, number=None, label=None, docname=self.env.docname
+            )
+            numbers |= shown.numbers()
+        code = source_of(function)
+        box += nodes.literal_block(code, code, language="python")
+        text = "\n".join(numbers.values())
+        box += nodes.literal_block(text, text, language="text", classes=["numbers"])
         return box
 
 
