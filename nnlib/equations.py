@@ -36,7 +36,7 @@ def _part(target: str, index: int, function: Callable[..., Any], *names: str) ->
     return lambda s: {target: function(*(s[name] for name in names))[index]}
 
 
-def _elementwise(name: str, f: Callable[..., Array], smooth: bool = True) -> dict[str, Entry]:
+def _elementwise(name: str, f: Callable[..., Array]) -> dict[str, Entry]:
     """A = f(Z) and its gradient, from the output A where nnlib does so, else from Z."""
     backward = getattr(F, f"{f.__name__}_backward")
     by = "A" if "A" in inspect.signature(backward).parameters else "Z"
@@ -201,7 +201,7 @@ def _loss(
     """A loss of one prediction, and its gradient."""
     f, backward = (getattr(F, label_function) for label_function in (suffix, f"{suffix}_backward"))
     return {
-        label: Entry(symbols, _function("L", f, name, "Y"), f, smooth=False),
+        label: Entry(symbols, _function("L", f, name, "Y"), f),
         f"{label}-d{name.lower()}": Entry(
             symbols,
             _function(f"d{name}", backward, name, "Y"),
@@ -503,18 +503,20 @@ def _schedule(
 
 
 LEDGER |= {
-    "eq-sgd": Entry(_memory, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["g"])}),
-    "eq-momentum": Entry(_memory, _momentum),
-    "eq-nesterov": Entry(_memory, lambda s: _momentum(s, nesterov=True)),
+    "eq-sgd": Entry(
+        _memory, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["g"])}, optimizers.SGD.update
+    ),
+    "eq-momentum": Entry(_memory, _momentum, optimizers.SGD.update),
+    "eq-nesterov": Entry(_memory, lambda s: _momentum(s, nesterov=True), optimizers.SGD.update),
     "eq-weight-decay": Entry(
         _memory,
         lambda s: {"g": s["theta"] - _stepped(optimizers.SGD(1, weight_decay=s["lambda"]), s["theta"].copy(), s["g"])},
     ),
-    "eq-rmsprop": Entry(_squares, _rmsprop),
-    "eq-adam-m": Entry(_squares, _adam("m")),
-    "eq-adam-v": Entry(_squares, _adam("v")),
-    "eq-adam-step": Entry(_before, _adam("theta"), given=("eq-adam-m", "eq-adam-v")),
-    "eq-adamw": Entry(_memory, _decay),
+    "eq-rmsprop": Entry(_squares, _rmsprop, optimizers.RMSProp.update),
+    "eq-adam-m": Entry(_squares, _adam("m"), optimizers.Adam.update),
+    "eq-adam-v": Entry(_squares, _adam("v"), optimizers.Adam.update),
+    "eq-adam-step": Entry(_before, _adam("theta"), optimizers.Adam.update, given=("eq-adam-m", "eq-adam-v")),
+    "eq-adamw": Entry(_memory, _decay, optimizers.AdamW._decay),
     "eq-schedule-step": _schedule(lambda s: optimizers.step(s["eta_0"], factor=s["f"], at=list(s["a"]))),
     "eq-schedule-cosine": _schedule(lambda s: optimizers.cosine(s["eta_0"], final=s["eta_1"])),
     "eq-schedule-one-cycle": _schedule(
@@ -554,7 +556,7 @@ def _initializer(target: str, init: initializers.Initializer) -> Entry:
     def computes(s: Symbols) -> Symbols:
         return {target: init((s["fan-in"], s["fan-out"]), rng=_Recorder(np.random.PCG64()))[0, 0]}
 
-    return Entry(lambda d: {"fan-in": d.sizes["D"], "fan-out": d.sizes["K"]}, computes)
+    return Entry(lambda d: {"fan-in": d.sizes["D"], "fan-out": d.sizes["K"]}, computes, init)
 
 
 def _scaled(s: Symbols) -> Symbols:
@@ -763,12 +765,17 @@ def source_of(function: Callable[..., Any]) -> str:
     tree = ast.parse(source).body[0]
     assert isinstance(tree, ast.FunctionDef)
     body = tree.body[1:] if ast.get_docstring(tree) else tree.body
-    plain = inspect.signature(function)
-    plain = plain.replace(
-        parameters=[p.replace(annotation=p.empty) for p in plain.parameters.values()],
-        return_annotation=plain.empty,
-    )
-    return "\n".join([f"def {tree.name}{plain}:", *source.splitlines()[body[0].lineno - 1 : tree.end_lineno]])
+    for argument in (
+        *tree.args.posonlyargs,
+        *tree.args.args,
+        *tree.args.kwonlyargs,
+        tree.args.vararg,
+        tree.args.kwarg,
+    ):
+        if argument is not None:
+            argument.annotation = None
+    signature = f"def {tree.name}({ast.unparse(tree.args)}):"
+    return "\n".join([signature, *source.splitlines()[body[0].lineno - 1 : tree.end_lineno]])
 
 
 class Card:
@@ -798,12 +805,14 @@ class Card:
         equations = written()[self.label].parse()
         used = {n.value[0] for e in equations for v in e.values for n in _nodes(v) if n.kind == "symbol"}
         inputs = {name: x for name, x in self.symbols.items() if name in used and not callable(x)}
-        return {name: _show(name, x) for name, x in {**inputs, **self.result}.items()}
+        # an update gives a symbol a new value: show both
+        after = {f"{name} after" if name in inputs else name: x for name, x in self.result.items()}
+        return {name: _show(name, x) for name, x in {**inputs, **after}.items()}
 
     def _repr_markdown_(self) -> str:
         parts = [f"**Shapes** {self.shapes}"] if "(" in self.shapes else []
         if self.entry.source is not None:
-            name = f"nnlib.{self.entry.source.__module__.removeprefix('nnlib.')}.{self.entry.source.__name__}"
+            name = f"nnlib.{self.entry.source.__module__.removeprefix('nnlib.')}.{self.entry.source.__qualname__}"
             parts.append(f"**Code** `{name}`\n\n```python\n{source_of(self.entry.source)}\n```")
         numbers = "\n".join(self.numbers().values())
         parts.append(f"**Numbers**\n\n```text\n{numbers}\n```")
@@ -859,6 +868,8 @@ def _shape_line(node: Node, names: dict[str, str]) -> str:
             return f"{parts[0]}ᵀ"
         case "add" | "subtract" if len(known) == 2:
             return f"{parts[0]} {'+' if node.kind == 'add' else '−'} {parts[1]}"
+        case "divide" if len(known) == 2:
+            return f"{parts[0]} / {parts[1]}"
         case "odot" if len(known) == 2:
             return f"{parts[0]} ⊙ {parts[1]}"
         case "group" if len(known) == 1 and " " in known[0].replace(", ", ""):

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from nnlib import functional as F
 from nnlib._shapes import Array
 from nnlib.latex import Equation, LatexError, Node, evaluate_equations, parse
 from nnlib.metrics import one_hot
@@ -153,10 +152,6 @@ class Draw:
         shape = self.shape(axes)
         return self.rng.permutation(np.arange(np.prod(shape)) % 2).reshape(shape).astype(float)
 
-    def softmax(self, axes: str) -> Array:
-        """Rows of probabilities that add up to 1."""
-        return F.softmax(self.normal(axes))
-
     def number(self, low: float, high: float) -> float:
         """One number between two bounds."""
         return float(self._round(self.rng.uniform(low, high)))
@@ -184,7 +179,6 @@ class Entry:
         derivative of every output (last axes) by every input (first axes)
     given : labels evaluated beforehand, whose targets become symbols
     ranges : letter -> name of a size, for indices that no array tells
-    smooth : whether the complex step applies
     """
 
     symbols: Callable[[Draw], Symbols]
@@ -196,7 +190,6 @@ class Entry:
     jacobian: str | None = None
     given: tuple[str, ...] = ()
     ranges: Mapping[str, Any] = field(default_factory=dict)
-    smooth: bool = True
 
     def bind(self, draw: Draw) -> Symbols:
         """Symbols of the equation, those of `given` included."""
@@ -299,8 +292,7 @@ def _witnesses(label: str, seed: int) -> tuple[Symbols, dict[str, tuple[str, Any
     for target, name in entry.wrt.items():
         of = f" of {target}" if len(entry.wrt) > 1 else ""
         witnesses[f"differences{of}"] = target, _slopes(entry, symbols, name, None)
-        if entry.smooth:
-            witnesses[f"complex step{of}"] = target, _slopes(entry, symbols, name, 1e-20)
+        witnesses[f"complex step{of}"] = target, _slopes(entry, symbols, name, 1e-20)
     if entry.computes is not None:
         copies = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in symbols.items()}
         expected = entry.computes(copies)

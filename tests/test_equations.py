@@ -154,6 +154,12 @@ def test_an_equation_outside_the_subset_is_named_with_label_notebook_and_column(
         Written("eq-a", r"a = \foo", "01-a", 3).parse()
 
 
+def test_an_entry_without_its_equation_is_named(monkeypatch):
+    monkeypatch.delitem(written(), "eq-linear")
+    with pytest.raises(EquationError, match=r"eq-linear is in the ledger and in no notebook"):
+        prove("eq-linear", seed=99)
+
+
 def test_without_notebooks_the_reason_is_given(tmp_path):
     with pytest.raises(FileNotFoundError, match="read from a checkout of the course"):
         read_equations(tmp_path)

@@ -21,7 +21,7 @@ def s(rng):
         "dY": rng.standard_normal((N, M)), "Z": Z, "P": F.softmax(Z), "y": rng.integers(0, M, N),
         "w": rng.standard_normal(D), "N": N, "M": M, "D": D, "h": 1e-6, "x": 0.7, "f": np.sin, "t": 3,
         "beta_1": 0.9, "eta": 0.1, "W^[1]": rng.standard_normal((D, M)), "x_new": 4.0, "m_hat": 9.0,
-        "fan-in": 6.0,
+        "fan-in": 6.0, "r": np.hypot,
     }  # fmt: skip
 
 
@@ -75,6 +75,9 @@ RIGHT = {
     r"\sigma'(x) = \sigma(x) (1 - \sigma(x))": lambda s: F.sigmoid(0.7) * (1 - F.sigmoid(0.7)),
     r"\eta \leftarrow \eta / 2": lambda s: 0.05,
     r"g = x - h \cdot 0 = x": lambda s: 0.7,
+    r"g = \begin{cases} x & x > 1, \\ -x & x \le 1. \end{cases}": lambda s: -0.7,
+    r"g = r(x, h)": lambda s: 0.7,
+    "\\begin{aligned}\ng &= x\n\\end{aligned} .": lambda s: 0.7,
     r"g = \exp(x) .": lambda s: np.exp(0.7),
     # several equations in one display
     r"Z = X W, \qquad A = \max(0, Z)": lambda s: np.maximum(0, s["X"] @ s["W"]),
@@ -104,6 +107,7 @@ WRONG = {
     r"c = \sum_n 1": "range of index n",
     r"Y = X )": "did not expect",
     r"Y = ]": "expected a symbol",
+    r"Y_{nm} = Z_{n,m)}": "did not expect",
     r"Y = \sum_{n \ne m} Z_{nm}": "a sum binds single letters",
     r"Y = \sum_n^N Z_{nm}": "a sum with an upper limit starts with n=1",
     r"Y_{nm} = Z_{n-m}": "indices are letters",

@@ -32,9 +32,7 @@ def test_the_same_network_in_both_conventions_gives_the_same_numbers(rng):
     net.backward(loss.backward())
     ours, p = net.grads(), net.params()
 
-    J, dW1, db1, dW2, db2 = in_columns(
-        X.T, Y.T, p["0.W"].T, p["0.b"][:, None], p["2.W"].T, p["2.b"][:, None]
-    )
+    J, dW1, db1, dW2, db2 = in_columns(X.T, Y.T, p["0.W"].T, p["0.b"][:, None], p["2.W"].T, p["2.b"][:, None])
     np.testing.assert_allclose(value, J, rtol=1e-12)
     for name, theirs in {"0.W": dW1.T, "0.b": db1[:, 0], "2.W": dW2.T, "2.b": db2[:, 0]}.items():
         np.testing.assert_allclose(ours[name], theirs, rtol=1e-10)
