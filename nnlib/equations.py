@@ -417,7 +417,7 @@ LEDGER |= {
     "eq-xor-dw1": _xor_gradient("dW^[1]", 0, 4),
     "eq-xor-db1": _xor_gradient("db^[1]", 0, 4),
     "eq-xor-update": Entry(_update, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["dtheta"])}),
-    "eq-xor-level": Entry(lambda d: {"j": 2, "k": 3}, _level),
+    "eq-xor-level": Entry(lambda d: {"j": 2, "k": 4}, _level),
     "eq-xor-plateau": Entry(
         lambda d: {"A^[1]": d.rng.uniform(0.1, 0.9, (4, d.sizes["K"]))},
         lambda s: {"dW^[2]": s["A^[1]"].T @ F.sigmoid_backward(
@@ -704,10 +704,13 @@ def _convolution(d: Draw, stride: int = 2) -> Symbols:
 
 def _pooling(d: Draw) -> Symbols:
     K, s = (2, 1) if d.digits is not None else (3, 2)
-    # a tile of different numbers, repeated: no window has a tie, and every maximum stands elsewhere too
-    N, C, H, W = d.shape("N C H W")
-    tile = d.rng.permuted(np.tile(d._round(np.linspace(-1, 2, K * K)), (N * C, 1)), axis=1)
-    X = np.tile(tile.reshape(N, C, K, K), (H // K + 1, W // K + 1))[:, :, :H, :W]
+    shape = d.shape("N C H W")
+    X = d._round(d.rng.permutation(np.arange(float(np.prod(shape)))).reshape(shape) / 50 - 2)
+    if d.digits is None:
+        # the same largest number in several windows, never twice in one: a maximum must be sought where
+        # it belongs, not wherever the number stands
+        peaks = X[:, :, 2:6:3, 2:6:3]
+        peaks[d.rng.random(peaks.shape) < 0.5] = 30
     dY = d._round(d.rng.standard_normal(F.max_pool2d(X, kernel_size=K, stride=s).shape))
     return {"X": X, "K": K, "s": s, "dY": dY}
 
@@ -740,7 +743,7 @@ LEDGER |= {
         ranges=OUTPUT,
     ),
     "eq-conv2d-dx": _conv2d_gradient("dX", 0, {**INPUT, **KERNEL}),
-    "eq-conv2d-dx-flip": _conv2d_gradient("dX", 0, INPUT, stride=1),
+    "eq-conv2d-dx-flip": _conv2d_gradient("dX", 0, {**INPUT, **KERNEL}, stride=1),
     "eq-conv2d-dw": _conv2d_gradient("dW", 1, KERNEL),
     "eq-conv2d-db": _conv2d_gradient("db", 2, {}),
     "eq-max-pool2d": Entry(
