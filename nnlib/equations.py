@@ -417,7 +417,7 @@ LEDGER |= {
     "eq-xor-dw1": _xor_gradient("dW^[1]", 0, 4),
     "eq-xor-db1": _xor_gradient("db^[1]", 0, 4),
     "eq-xor-update": Entry(_update, lambda s: {"theta": _stepped(optimizers.SGD(s["eta"]), s["theta"], s["dtheta"])}),
-    "eq-xor-level": Entry(lambda d: {"j": 2, "k": 4}, _level),
+    "eq-xor-level": Entry(lambda d: {"j": int(d.rng.integers(1, 3)), "k": int(d.rng.integers(3, 5))}, _level),
     "eq-xor-plateau": Entry(
         lambda d: {"A^[1]": d.rng.uniform(0.1, 0.9, (4, d.sizes["K"]))},
         lambda s: {"dW^[2]": s["A^[1]"].T @ F.sigmoid_backward(
