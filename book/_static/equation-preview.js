@@ -34,7 +34,7 @@
     shown.style.top = `${(above > 8 ? above : at.bottom + 8) + window.scrollY}px`;
   }
 
-  const link = (event) => event.target.closest?.('a[href*="#equation-"]');
+  const link = (event) => event.target.closest?.('a.reference[href*="#equation-"]');
   document.addEventListener("mouseover", (event) => (link(event) ? open(link(event)) : box && !event.target.closest(".equation-preview") && close()));
   document.addEventListener("focusin", (event) => (link(event) ? open(link(event)) : close()));
   document.addEventListener("keydown", (event) => event.key === "Escape" && close());

@@ -239,3 +239,37 @@ def test_search_opens_from_the_keyboard(browser: Browser, site: str) -> None:
     page.wait_for_selector("#search-results li")
     assert "search.html" in page.url
     context.close()
+
+
+CUT_FORMULAS = """() => [...document.querySelectorAll('article div.math')].filter((box) => {
+    const drawn = box.querySelector('mjx-container svg');
+    const edge = Math.min(box.getBoundingClientRect().right, document.documentElement.clientWidth);
+    return box.offsetParent && drawn && drawn.getBoundingClientRect().right > edge + 2;
+}).map((box) => ({
+    name: box.id || box.textContent.trim().slice(0, 40),
+    scrolls: [box, ...box.querySelectorAll('mjx-container')].some(
+        (e) => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== 'visible'),
+}))"""
+
+
+def test_no_formula_is_cut_on_a_phone(phone: Page, visit: Visit) -> None:
+    cut = phone.evaluate(CUT_FORMULAS)
+    if visit.name == "book/api":  # formulas of docstrings are written for a terminal: they may scroll
+        cut = [formula for formula in cut if not formula["scrolls"]]
+    assert cut == []
+
+
+def test_a_reference_shows_its_equation_in_place(browser: Browser, site: str) -> None:
+    page = browser.new_page(viewport=WIDE)
+    page.goto(f"{site}notebooks/07-gradients-losses.html")
+    page.wait_for_function("() => Boolean(window.MathJax?.tex2svgPromise)")
+    reference = page.locator('article a.reference[href*="#equation-"]').first
+    reference.hover()
+    preview = page.locator(".equation-preview")
+    preview.locator("mjx-container svg").wait_for()
+    assert reference.get_attribute("aria-describedby") == preview.get_attribute("id")
+    page.keyboard.press("Escape")
+    preview.wait_for(state="detached")
+    reference.focus()  # the keyboard shows it as well
+    preview.locator("mjx-container svg").wait_for()
+    page.close()
