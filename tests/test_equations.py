@@ -10,7 +10,18 @@ import pytest
 import nnlib
 from nnlib import equations, functional, initializers, optimizers
 from nnlib.equations import LEDGER, card
-from nnlib.proofs import Draw, EquationError, Written, mutants, prove, read_equations, value, written
+from nnlib.proofs import (
+    NOTEBOOKS,
+    Draw,
+    EquationError,
+    Written,
+    displays,
+    mutants,
+    prove,
+    read_equations,
+    value,
+    written,
+)
 
 LABELS = sorted(written())
 every_label = pytest.mark.parametrize("label", LABELS)
@@ -18,6 +29,12 @@ every_label = pytest.mark.parametrize("label", LABELS)
 
 def test_no_label_is_left_over_on_either_side():
     assert sorted(LEDGER) == LABELS
+
+
+def test_every_numbered_equation_of_the_book_stands_in_a_notebook_where_it_is_executed():
+    for page in (NOTEBOOKS.parent / "book").glob("*.md"):
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+        assert [label for _, label in displays(text) if label] == [], page.name
 
 
 @every_label
