@@ -117,3 +117,12 @@ def _complaint(
         expected += f" = ({exact}{',' if len(concrete) == 1 else ''})"
     given = "; " + ", ".join(f"{o} has shape {np.shape(arguments[o])}" for o in before) if before else ""
     return f"{function} expects {name} of shape {expected}, got {got}{given}"
+
+
+def check_rng(rng: np.random.Generator) -> np.random.Generator:
+    """The generator itself, or a TypeError for a seed or nothing in its place."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng must be a np.random.Generator, got {type(rng).__name__}: use np.random.default_rng(seed)"
+        )
+    return rng

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnlib._shapes import Array
+from nnlib._shapes import Array, check_rng
 
 __all__ = [
     "MNIST_SHA256",
@@ -277,7 +277,7 @@ def spirals(
 def _balanced(n: int, classes: int, rng: np.random.Generator) -> Array:
     """Labels in random order, every class as often as the others, or once more."""
     labels = np.arange(_whole("n", n, classes), dtype=np.int64) % classes
-    return _generator(rng).permutation(labels)
+    return check_rng(rng).permutation(labels)
 
 
 def _polar(angle: Array) -> Array:
@@ -286,14 +286,6 @@ def _polar(angle: Array) -> Array:
 
 def _blur(X: Array, noise: float, rng: np.random.Generator) -> Array:
     return X + _amount("noise", noise) * rng.standard_normal(X.shape)
-
-
-def _generator(rng: np.random.Generator) -> np.random.Generator:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a np.random.Generator, got {type(rng).__name__}: use np.random.default_rng(seed)"
-        )
-    return rng
 
 
 def _whole(name: str, value: int, least: int) -> int:
@@ -356,7 +348,7 @@ def train_test_split(
     X, y = _paired(X, y)
     n_test = _share("test_size", test_size, len(X))
     _refuse_empty(train=len(X) - n_test, test=n_test)
-    order = _generator(rng).permutation(len(X))
+    order = check_rng(rng).permutation(len(X))
     if stratify:
         order = _stratified(order, y, n_test)
     test, train = order[:n_test], order[n_test:]
@@ -400,7 +392,7 @@ def train_validation_test_split(
     n_val = _share("validation_size", validation_size, len(X))
     n_test = _share("test_size", test_size, len(X))
     _refuse_empty(train=len(X) - n_val - n_test, validation=n_val, test=n_test)
-    order = _generator(rng).permutation(len(X))
+    order = check_rng(rng).permutation(len(X))
     test, val, train = np.split(order, [n_test, n_test + n_val])
     return X[train], X[val], X[test], y[train], y[val], y[test]
 
@@ -833,7 +825,7 @@ def shift_images(X: Array, rng: np.random.Generator, *, pixels: int = 1, groups:
     images = X.reshape(-1, MNIST_SIDE, MNIST_SIDE)
     moved = np.zeros_like(images)
     cuts = [len(X) * g // groups for g in range(groups + 1)]
-    steps = _generator(rng).integers(-pixels, pixels + 1, size=(groups, 2)).tolist()
+    steps = check_rng(rng).integers(-pixels, pixels + 1, size=(groups, 2)).tolist()
     for (first, last), (down, right) in zip(pairwise(cuts), steps, strict=True):
         (to_y, from_y), (to_x, from_x) = _overlap(down), _overlap(right)
         moved[first:last, to_y, to_x] = images[first:last, from_y, from_x]

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnlib._shapes import Array
-from nnlib.initializers import _check_rng
+from nnlib._shapes import Array, check_rng
 from nnlib.layers import Layer
 from nnlib.losses import Loss
 from nnlib.network import Sequential
@@ -231,7 +230,7 @@ def check_function(
     >>> bool(check_function(lambda Z: Z**3, lambda dY, Z: dY * 3 * Z, {"Z": Z}, rng=rng))
     False
     """
-    _check_rng(rng)
+    check_rng(rng)
     values = {name: _float64(name, value).copy() for name, value in inputs.items()}
     report = Report(title or str(getattr(forward, "__name__", "function")))
     Y = np.array(forward(*values.values()), dtype=np.float64)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnlib._shapes import Array
+from nnlib._shapes import Array, check_rng
 
 __all__ = [
     "Initializer",
@@ -67,7 +67,7 @@ def normal(
     >>> round(float(normal((1000, 100), rng=np.random.default_rng(0), std=0.5).std()), 2)
     0.5
     """
-    _check_rng(rng)
+    check_rng(rng)
     return (std * rng.standard_normal(shape)).astype(dtype)
 
 
@@ -95,7 +95,7 @@ def uniform(low: float, high: float) -> Initializer:
         raise ValueError(f"uniform expects finite bounds with low < high, got low={low}, high={high}")
 
     def draw(shape: tuple[int, ...], *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
-        _check_rng(rng)
+        check_rng(rng)
         return rng.uniform(low, high, shape).astype(dtype)
 
     return draw
@@ -205,10 +205,3 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
         F, C, KH, KW = shape
         return C * KH * KW, F * KH * KW
     raise ValueError(f"fan-in is defined for shapes (D, M) and (F, C, KH, KW), got {shape}")
-
-
-def _check_rng(rng: object) -> None:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a np.random.Generator, got {type(rng).__name__}: use np.random.default_rng(seed)"
-        )

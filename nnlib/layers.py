@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlib import functional as F
-from nnlib._shapes import Array
-from nnlib.initializers import Initializer, _check_rng, he_normal, xavier_uniform, zeros
+from nnlib._shapes import Array, check_rng
+from nnlib.initializers import Initializer, he_normal, xavier_uniform, zeros
 
 __all__ = [
     "Conv2D", "Dropout", "Flatten", "Layer", "LeakyReLU", "Linear", "MaxPool2D", "ReLU", "Sigmoid",
@@ -400,7 +400,7 @@ class Dropout(Layer):
     def __init__(self, p: float, *, rng: np.random.Generator) -> None:
         if not 0 <= p < 1:
             raise ValueError(f"Dropout expects 0 <= p < 1, got {p!r}: p is the share that is switched off")
-        _check_rng(rng)
+        check_rng(rng)
         self.p, self.rng = p, rng
 
     def forward(self, X: Array) -> Array:  # noqa: D102

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlib._shapes import Array
-from nnlib.initializers import _check_rng
+from nnlib._shapes import Array, check_rng
 from nnlib.losses import Loss
 from nnlib.network import Sequential
 from nnlib.optimizers import Optimizer, Schedule
@@ -50,7 +49,7 @@ def minibatches(
     """
     _check_rows(X, Y)
     _check_whole("batch_size", batch_size)
-    _check_rng(rng)
+    check_rng(rng)
 
     def draw() -> Iterator[tuple[Array, Array]]:
         order = rng.permutation(len(X))
@@ -250,7 +249,7 @@ def fit(
     (array([[3.]]), array([1.]))
     """
     X, Y = np.asarray(X), np.asarray(Y)
-    _check_rng(rng)
+    check_rng(rng)
     _check_whole("epochs", epochs)
     batch_size = len(X) if batch_size is None else batch_size
     measures = _name_metrics(metrics)
