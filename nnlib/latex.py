@@ -1,12 +1,12 @@
 r"""Evaluate equations as they stand in the text: a parser for a stated subset of LaTeX.
 
-``evaluate(r"dW_{dm} = \sum_n X_{nd}\, dY_{nm}", {"X": X, "dY": dY})`` returns ``{"dW": ...}``.
+`evaluate` takes the LaTeX of an equation and the arrays of its symbols, and returns what stands on its left.
 
 Two ways of writing are understood, and one equation keeps to one of them:
 
-* **index form**: every array carries its indices. Indices on the left are free, `\sum` binds the others.
+* **index form**: every array carries its indices. Indices on the left are free, ``\sum`` binds the others.
   ``X_{nd}`` takes one letter for each axis, ``X_{n,si+k-p}`` one expression for each axis.
-* **matrix form**: arrays stand without indices. Factors side by side are matrix products, `\odot`
+* **matrix form**: arrays stand without indices. Factors side by side are matrix products, ``\odot``
   multiplies entry by entry, ``^\top`` transposes, sums broadcast over rows as NumPy does.
 
 The page *Writing equations* of the book states the subset in full. Whatever lies outside is refused
