@@ -12,7 +12,6 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -330,7 +329,7 @@ LEDGER |= {
     "eq-graph-nested-dx": Entry(_nested, None, None, {"dx": "x"}, ("eq-graph-nested",)),
     "eq-graph-sandwich": Entry(_sandwich, lambda s: {"Y": s["U"] @ s["X"] @ s["V"]}),
     "eq-graph-sandwich-dx-index": SANDWICH,
-    "eq-graph-sandwich-dx": replace(SANDWICH),
+    "eq-graph-sandwich-dx": SANDWICH,
 }  # fmt: skip
 
 # --- Chapter 8: gradient checking ---------------------------------------------------------------------
@@ -792,7 +791,7 @@ class Card:
     @property
     def shapes(self) -> str:
         """Shape line, such as (N, D)ᵀ (N, M) → (D, M)."""
-        names = _axis_names(self.entry)
+        names = _axis_names(self.label)
         equation = written()[self.label].parse()[-1]
         target = equation.target.value[0] if equation.target.kind == "symbol" else equation.target.value
         symbols = [n for n in _nodes(equation.values[-1]) if n.kind == "symbol"]
@@ -845,13 +844,12 @@ def _nodes(node: Node) -> list[Node]:
     return [node, *(n for child in node.children for n in _nodes(child))]
 
 
-def _axis_names(entry: Entry) -> dict[str, str]:
+def _axis_names(label: str) -> dict[str, str]:
     """Symbol -> shape in letters, read off from sizes that all differ."""
     draw = Draw(np.random.default_rng(0))
     letters = {size: name for name, size in reversed(list(draw.sizes.items()))}
     letters[draw.sizes["C"] * draw.sizes["H"] * draw.sizes["W"]] = "CHW"
-    symbols = entry.bind(draw)
-    label = next(label for label, other in LEDGER.items() if other is entry)
+    symbols = LEDGER[label].bind(draw)
     symbols |= value(label, symbols)
     names = {}
     for name, array in symbols.items():
