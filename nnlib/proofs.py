@@ -33,6 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+PACKED = Path(__file__).resolve().with_name("equations.json")  # only in the wheel that goes into the book
 # Sizes that all differ, so that a wrong index or transpose cannot hide. The names are those of the shapes.
 SIZES = {"N": 5, "D": 4, "M": 3, "K": 6, "C": 2, "H": 7, "W": 8, "F": 9, "KH": 3, "KW": 2}
 SMALL = {"N": 3, "D": 4, "M": 2, "K": 5, "C": 1, "H": 3, "W": 4, "F": 2, "KH": 2, "KW": 2}
@@ -107,7 +108,10 @@ def read_equations(folder: Path | None = None) -> dict[str, Written]:
 
 @cache
 def written() -> dict[str, Written]:
-    """The labelled equations of the course, read once."""
+    """The labelled equations of the course, read once: from the notebooks, or as the book packed them."""
+    if PACKED.is_file() and not NOTEBOOKS.is_dir():
+        packed = json.loads(PACKED.read_text(encoding="utf-8"))
+        return {label: Written(label, **entry) for label, entry in packed.items()}
     return read_equations()
 
 

@@ -4,7 +4,9 @@
     python notebooks/execute.py 09-training-on-xor  # some of them
 
 Outputs and execution counts 1..n are stored; timestamps, widget state and the version of Python are
-not, so that running again on another machine changes nothing that a reader sees.
+not, so that running again on another machine changes nothing that a reader sees. Of an explorer the recording
+and its picture are stored; the widget belongs to the kernel that ends here, and JupyterLab would show an error
+in its place.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 HERE = Path(__file__).parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -41,6 +44,8 @@ def execute(path: Path) -> None:
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        output.get("data", {}).pop(WIDGET, None)
     notebook.metadata = METADATA
     nbformat.validate(notebook)
     temporary = path.with_suffix(".part")

@@ -1,0 +1,218 @@
+"""Chapters that run in the browser: the button on the page, and JupyterLite behind it.
+
+Every chapter is run from top to bottom on the kernel that readers get. There is no BLAS in the browser, so
+chapters that train on MNIST take minutes: `NNLIB_LITE=all` runs these too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+LABEL = "Run this chapter in the browser"
+TRAIN_ON_MNIST = ("11-", "12-", "13-", "14-")
+MINUTES = 60_000  # ms
+
+NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
+RUN_ALL = """() => {
+    window.finished = false;
+    window.jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { window.finished = true; });
+}"""
+OUTPUTS = f"""() => {{
+    const cells = [...{NOTEBOOK}.content.model.cells].filter((cell) => cell.type === "code");
+    return cells.map((cell) => cell.toJSON());
+}}"""
+
+
+@pytest.fixture(scope="module")
+def lite(html: Path) -> Path:
+    manifest = json.loads((html / "_static" / "pyodide" / "manifest.json").read_text("utf-8"))
+    if not manifest["available"]:
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop(f"this book has no Pyodide: {manifest['reason']}")
+    return html / "lite"
+
+
+@pytest.fixture
+def reader(browser: Browser, site: str, lite: Path) -> Iterator[BrowserContext]:
+    """A reader's browser; the test fails when it asks another host for anything."""
+    foreign: list[str] = []
+    context = browser.new_context()
+    local = (site, "data:", "blob:")
+    context.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(local) else None)
+    yield context
+    context.close()
+    assert not foreign
+
+
+def wait_for_kernel(page: Page) -> None:
+    page.wait_for_function(
+        f"{NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'", timeout=3 * MINUTES
+    )
+
+
+def run_all(page: Page, minutes: float = 10) -> list[dict[str, Any]]:
+    """Run all code cells from a fresh start, and return them."""
+    wait_for_kernel(page)
+    page.evaluate(f"() => [...{NOTEBOOK}.content.model.cells].forEach((cell) => cell.clearExecution?.())")
+    page.evaluate(RUN_ALL)
+    page.wait_for_function("window.finished", timeout=minutes * MINUTES)
+    cells: list[dict[str, Any]] = page.evaluate(OUTPUTS)
+    return cells
+
+
+def complaints(cells: list[dict[str, Any]]) -> list[str]:
+    """Errors, text on stderr, and cells that did not run."""
+    found = [f"code cell {n} did not run" for n, cell in enumerate(cells, 1) if not cell["execution_count"]]
+    for n, cell in enumerate(cells, 1):
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                found.append(f"code cell {n}: {output['ename']}: {output['evalue']}")
+            elif output.get("name") == "stderr":
+                found.append(f"code cell {n}, stderr: {''.join(output['text'])[:200]}")
+    return found
+
+
+def open_notebook(reader: BrowserContext, site: str, cells: list[str]) -> Page:
+    """A notebook of the test's own, in the folder of the chapters."""
+    content = {
+        "nbformat": 4, "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": "python", "display_name": "Python"}},
+        "cells": [
+            {"id": f"c{n}", "cell_type": "code", "source": source, "metadata": {}, "outputs": [],
+             "execution_count": None} for n, source in enumerate(cells)
+        ],
+    }  # fmt: skip
+    page = reader.new_page()
+    page.goto(f"{site}lite/tree/index.html")
+    page.wait_for_function("window.jupyterapp?.serviceManager?.contents !== undefined")
+    page.evaluate(
+        """content => window.jupyterapp.serviceManager.contents.save("notebooks/own.ipynb",
+               {type: "notebook", format: "json", content})""",
+        content,
+    )
+    page.goto(f"{site}lite/notebooks/index.html?path=notebooks/own.ipynb")
+    return page
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_links_to_its_notebook(chapter: str, html: Path, lite: Path) -> None:
+    page = (html / "notebooks" / f"{chapter}.html").read_text("utf-8")
+    [line] = re.findall(r'<p><a class="run-in-browser[^>]*href="([^"]+)"[^>]*>([^<]+)</a></p>', page)
+    assert line[1] == LABEL
+    assert page.count(line[0]) == 2, "one link under the title, one button in the header"
+    address, path = line[0].split("?path=")
+    assert (html / "notebooks" / address).resolve().is_file()
+    assert (lite / "files" / unquote(path)).is_file()
+
+
+def test_the_site_has_one_pyodide_and_asks_no_index(lite: Path) -> None:
+    assert not list(lite.rglob("*.wasm"))
+    assert not list(lite.rglob("*.map"))
+    config = json.loads((lite / "jupyter-lite.json").read_text("utf-8"))["jupyter-config-data"]
+    kernel = config["litePluginSettings"]["@jupyterlite/pyodide-kernel-extension:kernel"]
+    assert kernel["disablePyPIFallback"] is True
+    assert (lite / kernel["pyodideUrl"]).is_file()
+
+
+def test_every_wheel_of_the_kernel_is_there_and_is_the_one_that_is_locked(lite: Path) -> None:
+    import hashlib
+
+    packages = json.loads((lite / "kernel" / "pyodide-lock.json").read_text("utf-8"))["packages"]
+    assert {"nnlib", "anywidget", "ipywidgets", "pyodide-kernel"} <= set(packages)
+    for package in packages.values():
+        file = lite.parent / "_static" / "pyodide" / package["file_name"]
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == package["sha256"], file.name
+
+
+def test_a_chapter_opens_by_its_button_and_runs(reader: BrowserContext, site: str) -> None:
+    page = reader.new_page()
+    page.goto(f"{site}notebooks/05-chain-rule.html")
+    button = page.get_by_role("link", name=LABEL).and_(page.locator("p > a"))
+    button.focus()
+    with reader.expect_page() as opened:
+        page.keyboard.press("Enter")
+    assert not complaints(run_all(opened.value))
+
+
+def test_the_data_of_the_course_are_found_without_a_cell_that_installs(
+    reader: BrowserContext, site: str
+) -> None:
+    page = open_notebook(reader, site, [
+        "from nnlib import data\nX, y = data.load_csv('../data/basic_dataset.csv')",
+        "X, y = data.mnist('train')\nassert X.shape == (60000, 784)",
+        "X, y = data.mnist('test')\nassert y[:5].tolist() == [7, 2, 1, 0, 4]",
+    ])  # fmt: skip
+    assert not complaints(run_all(page))
+
+
+def test_mnist_is_fetched_only_when_it_is_used(reader: BrowserContext, site: str) -> None:
+    asked: list[str] = []
+    reader.on("request", lambda request: asked.append(request.url))
+    page = open_notebook(reader, site, ["import nnlib", "nnlib.data.xor()"])
+    assert not complaints(run_all(page))
+    assert any("kernel/pyodide.js" in url for url in asked)
+    assert not [url for url in asked if "ubyte" in url]
+
+
+COUNTER = '''
+import anywidget, traitlets
+
+class Counter(anywidget.AnyWidget):
+    _esm = """export default {render({model, el}) {
+        const button = document.createElement("button");
+        const show = () => { button.textContent = `twice is ${model.get("twice")}`; };
+        button.onclick = () => { model.set("count", model.get("count") + 1); model.save_changes(); };
+        model.on("change:twice", show);
+        show();
+        el.append(button);
+    }}"""
+    count, twice = (traitlets.Int(0).tag(sync=True) for _ in "12")
+
+    @traitlets.observe("count")
+    def double(self, change):
+        self.twice = 2 * change.new
+
+Counter()
+'''
+MENU = """
+import ipywidgets
+menu, label = ipywidgets.Dropdown(options=["relu", "tanh"]), ipywidgets.Label("start")
+menu.observe(lambda change: setattr(label, "value", f"now {change.new}"), "value")
+ipywidgets.VBox([menu, label])
+"""
+
+
+def test_widgets_talk_to_python_and_back(reader: BrowserContext, site: str) -> None:
+    page = open_notebook(reader, site, [COUNTER, MENU])
+    assert not complaints(run_all(page))
+    page.get_by_role("button", name="twice is 0").click()
+    page.get_by_role("button", name="twice is 2").wait_for()
+    page.locator(".widget-dropdown select").select_option("tanh")
+    page.get_by_text("now tanh", exact=True).wait_for()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_chapter_runs_from_top_to_bottom_in_the_browser(
+    chapter: str, reader: BrowserContext, site: str
+) -> None:
+    if chapter.startswith(TRAIN_ON_MNIST) and os.environ.get("NNLIB_LITE") != "all":
+        pytest.skip("trains on MNIST for minutes: NNLIB_LITE=all runs it")
+    page = reader.new_page()
+    page.goto(f"{site}lite/notebooks/index.html?path=notebooks/{chapter}.ipynb")
+    cells = run_all(page, minutes=30 if chapter.startswith(TRAIN_ON_MNIST) else 10)
+    assert not complaints(cells)
