@@ -68,7 +68,7 @@ def loading(browser: Browser, site: str) -> dict[str, float]:
     context = browser.new_context()
     page = context.new_page()
     started = time.perf_counter()
-    page.goto(site + "book/index.html", wait_until="commit")
+    page.goto(site + PLAYGROUND, wait_until="commit")
     page.wait_for_selector(f"{mount('decision-boundary')} [role=status]:not(:empty)", state="attached")
     interactive = time.perf_counter() - started
     wait_live(page, "decision-boundary")

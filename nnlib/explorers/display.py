@@ -76,11 +76,9 @@ def page_element(explorer: Explorer, settings: dict[str, Any]) -> str:
     explorer : a fresh engine; it is run to the end of its recording
     settings : what differs from the defaults of its controls
     """
-    from nnlib.explorers.picture import png
-
     told = to_json(explorer.declaration() | {"settings": settings, "recording": record(explorer)})
     told = told.replace("<", "\\u003c")  # a text with </script> would end the element
-    picture = base64.b64encode(png(json.loads(to_json(explorer.frame())))).decode("ascii")
+    picture = base64.b64encode(_picture(explorer)).decode("ascii")
     alt = html.escape(f"{explorer.title}: {explorer.describe()}", quote=True)
     return (
         f'<div class="explorer" data-explorer="{explorer.name}" data-state="recorded">\n'
@@ -88,3 +86,15 @@ def page_element(explorer: Explorer, settings: dict[str, Any]) -> str:
         f'<script type="application/json">{told}</script>\n'
         "</div>"
     )
+
+
+def _picture(explorer: Explorer, budget: int = 35_000) -> bytes:
+    """Return the picture of the present frame, as sharp as so many bytes allow."""
+    from nnlib.explorers.picture import png
+
+    frame = json.loads(to_json(explorer.frame()))
+    for dpi in (96, 72, 54):
+        file = png(frame, dpi)
+        if len(file) <= budget:
+            break
+    return file

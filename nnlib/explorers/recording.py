@@ -35,7 +35,7 @@ def changes(shown: list[Any]) -> list[Any]:
     return [shown[0], *(difference(old, new) for old, new in pairwise(shown))]
 
 
-def record(explorer: Explorer, budget: int = 100_000) -> list[Any]:
+def record(explorer: Explorer, budget: int = 90_000) -> list[Any]:
     """Return the recording of a run: its first frame, then differences.
 
     Parameters
