@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nnlib
-from nnlib import equations, functional, initializers, optimizers
+from nnlib import equations, functional, initializers, optimizers, proofs
 from nnlib.equations import LEDGER, card
 from nnlib.proofs import (
     NOTEBOOKS,
@@ -238,3 +238,13 @@ def test_the_card_of_the_weight_gradient_reads_as_the_course_writes_it():
 
 def test_the_version_is_the_one_of_the_package():
     assert nnlib.__version__ == "0.1.0"
+
+
+def test_without_notebooks_equations_come_from_the_file_that_the_book_packs(tmp_path, monkeypatch):
+    packed = {"eq-x": {"notebook": "01-x", "cell": 3, "latex": "y = x"}}
+    (tmp_path / "equations.json").write_text(json.dumps(packed), encoding="utf-8")
+    monkeypatch.setattr(proofs, "PACKED", tmp_path / "equations.json")
+    monkeypatch.setattr(proofs, "NOTEBOOKS", tmp_path / "notebooks")
+    found = proofs.written.__wrapped__()
+    assert str(found["eq-x"]) == "eq-x in notebooks/01-x.ipynb, cell 3"
+    assert found["eq-x"].latex == "y = x"
