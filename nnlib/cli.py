@@ -216,7 +216,7 @@ def _train(args: argparse.Namespace) -> int:
     X, y = data.load_csv(path)
     rng = np.random.default_rng(args.seed)
     X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=args.test_size, rng=rng)
-    counts = np.bincount(y)
+    counts = np.unique(y, return_counts=True)[1]
     shape = f"{X.shape[0]} rows, {X.shape[1]} features, {counts[0]} of class 0 and {counts[1]} of class 1"
     batches = "all rows in each update" if args.batch_size is None else f"batches of {args.batch_size}"
     _say(args, _field("data", f"{path}: {shape}"))

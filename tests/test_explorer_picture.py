@@ -301,9 +301,16 @@ def test_histograms_stand_side_by_side_over_their_own_ranges():
 def test_a_formula_is_set_where_matplotlib_can_and_shown_as_code_where_not():
     figure = drawn(
         panels.formula("", r"dW = X^\top dY", numbers="0.5 · 2 = 1"),
-        panels.formula("", r"\begin{aligned} a &= b \end{aligned}"),
+        panels.formula("", r"\begin{aligned} a &= b \\ &\qquad + c \end{aligned}"),
+        panels.formula("", r"\begin{cases} a \end{cases}"),
     )
-    assert words(figure) == ["$dW = X^T dY$", "0.5 · 2 = 1", r"\begin{aligned} a &= b \end{aligned}"]
+    assert words(figure) == [
+        "$dW = X^T dY$",
+        "0.5 · 2 = 1",
+        "$a = b$",
+        "$+ c$",
+        r"\begin{cases} a \end{cases}",
+    ]
 
 
 @pytest.mark.parametrize(

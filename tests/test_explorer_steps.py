@@ -734,5 +734,5 @@ def test_a_convolution_starts_over_by_reset_and_by_any_change():
 def test_a_recording_is_small_and_worth_watching(engine):
     recording = record(engine())
     assert len(json.dumps(recording)) < 60_000
-    assert len(recording) == engine.recorded[0]
+    assert len(recording) == engine().recorded[0]
     assert all(change is not None for change in recording[1:])

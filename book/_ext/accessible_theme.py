@@ -21,14 +21,27 @@ EMPTY_HEADER = re.compile(r"<th[^>]*>\s*(?:<p>\s*</p>)?\s*</th>")
 
 SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
 
-# A box that scrolls must be reachable by the keyboard. The theme looks only when the page loads or the window
-# changes, so what lies in a folded solution is missed: look whenever a box changes its size.
+# A box that scrolls must be reachable by the keyboard, and only such a box is a stop on the way. The theme
+# looks only when the page loads or the window changes, so what lies in a folded solution is missed: look
+# whenever a box changes its size. A formula has its width when MathJax has drawn it: watch it from then on.
 SCROLLABLE = """document.addEventListener("DOMContentLoaded", () => {
-  const watch = new ResizeObserver((entries) => entries.forEach(({ target: box }) => {
-    box.tabIndex = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight ? 0 : -1;
-  }));
-  document.querySelectorAll("article :is(pre, .cell_output > .output, .pst-scrollable-table-container)")
-    .forEach((box) => watch.observe(box));
+  const formulas = ".math, mjx-container";
+  const look = (box) => {
+    const wide = box.scrollWidth > box.clientWidth + 1, long = box.scrollHeight > box.clientHeight + 1;
+    if (!box.matches(formulas)) box.tabIndex = wide || long ? 0 : -1;
+    else if (wide && getComputedStyle(box).overflowX === "auto") name(box);
+    else ["tabindex", "role", "aria-label"].forEach((attribute) => box.removeAttribute(attribute));
+  };
+  const name = (formula) => {
+    formula.tabIndex = 0;
+    formula.setAttribute("role", "group");
+    formula.setAttribute("aria-label", "Wide formula, scrolls sideways");
+  };
+  const watch = new ResizeObserver((entries) => entries.forEach(({ target }) => look(target)));
+  const observe = (boxes) =>
+    document.querySelectorAll(`article :is(${boxes})`).forEach((box) => watch.observe(box));
+  observe("pre, .cell_output > .output, .pst-scrollable-table-container");
+  addEventListener("load", () => window.MathJax?.startup?.promise?.then(() => observe(formulas)));
 });"""
 
 

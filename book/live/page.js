@@ -127,17 +127,20 @@ function makeLogControl(spec, id, label, node, changed) {
     type: "range", min: low, max: high, step: (high - low) / Math.round((high - low) * 20),
     "aria-label": `${spec.label}, slider`,
   });
+  let exact = null; // what the engine has, of which the field shows four digits
   const follow = () => {
     range.value = Math.log10(Number(field.value));
     range.setAttribute("aria-valuetext", short(field.value));
   };
   field.addEventListener("input", () => {
+    exact = null;
     if (field.value === "" || !field.checkValidity()) return;
     follow();
     changed();
   });
   range.addEventListener("input", () => {
     const value = Number((10 ** Number(range.value)).toPrecision(2));
+    exact = null;
     field.value = Math.min(spec.high, Math.max(spec.low, value));
     range.setAttribute("aria-valuetext", field.value);
     changed();
@@ -153,9 +156,17 @@ function makeLogControl(spec, id, label, node, changed) {
   node.append(label, range, field);
   return {
     node,
-    get: () => Number(field.value),
-    set: (value) => { field.value = Number(Number(value).toPrecision(12)); follow(); },
+    get: () => exact ?? Number(field.value),
+    set: (value) => { exact = value; field.value = Number(Number(value).toPrecision(4)); follow(); },
   };
+}
+
+/** Several toggles share a row, the last one. */
+function togglesInOneRow(nodes) {
+  const toggles = nodes.filter((node) => node.classList.contains("explorer-control-toggle"));
+  if (toggles.length < 2) return nodes;
+  const row = element("div", { class: "explorer-toggles" }, ...toggles);
+  return [...nodes.filter((node) => !toggles.includes(node)), row];
 }
 
 // ------------------------------------------------------------------ one explorer of the page
@@ -198,19 +209,18 @@ class Mount {
     this.scrubber = element("div", { class: "explorer-scrubber" });
     this.alert = element("p", { class: "explorer-alert", role: "alert", hidden: true });
     this.panel = element("div");
-    this.copyButton = button("copy-link", "Copy link to these settings", this.#copyLink);
+    this.copyButton = button("copy-link", "Copy link", this.#copyLink);
     this.inputs = element("div", { class: "explorer-inputs" },
       element("form", { class: "explorer-controls", "aria-label": `${spec.title}: settings` },
-        ...Object.values(this.controls).map(({ node }) => node)),
-      element("div", { class: "explorer-buttons" }, ...buttons));
+        ...togglesInOneRow(Object.values(this.controls).map(({ node }) => node))),
+      element("div", { class: "explorer-buttons" }, ...buttons, this.copyButton));
     this.inputs.firstChild.addEventListener("submit", (event) => event.preventDefault());
     const picture = this.root.querySelector("img");
     if (picture) picture.hidden = true;
     this.root.append(
       element("div", { class: "explorer-head" }, element("p", { class: "explorer-title" }, spec.title), this.badge),
       element("p", { class: "explorer-caption" }, spec.caption),
-      this.inputs, this.alert, this.scrubber, this.panel,
-      element("div", { class: "explorer-foot" }, this.copyButton));
+      this.inputs, this.alert, this.panel, this.scrubber);
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", spec.title);
     this.view = createView(this.panel, {
@@ -225,7 +235,8 @@ class Mount {
     const live = state === "live";
     this.badge.textContent = { recorded: "Recording", loading: `${detail || "Loading Python"} …`, live: "Live", failed: "Recording only" }[state];
     this.scrubber.hidden = live;
-    this.inputs.hidden = this.copyButton.hidden = state === "failed"; // no dead control is ever shown
+    this.inputs.hidden = state === "failed"; // no dead control is ever shown
+    if (state === "failed") this.panel.before(this.scrubber); // it is all that can be operated
     if (state === "failed") this.#warn(detail);
   }
 
@@ -413,7 +424,7 @@ class Mount {
     } catch {
       this.copyButton.textContent = "The link is in the address bar";
     }
-    setTimeout(() => { this.copyButton.textContent = "Copy link to these settings"; }, 2500);
+    setTimeout(() => { this.copyButton.textContent = "Copy link"; }, 2500);
   }
 }
 

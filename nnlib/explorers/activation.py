@@ -98,14 +98,15 @@ class Activation(Explorer):
     Attributes
     ----------
     net, X, y : the network, its inputs (64, width) and its targets (64, 1)
-    sizes : rms of the gradient of each weight matrix, from the first layer to the output
+    sizes : rms of dZ of each layer, from the first to the output
     """
 
     name = "activation"
     title = "Activations and vanishing gradients"
     caption = (
-        "A gradient is multiplied by a slope and by weights in every layer. Where the products are below 1 "
-        "the first layers hear nothing, and the loss stays at what the best constant answer gives."
+        "On its way back dZ is multiplied by weights and by a slope in every layer. Where that makes it "
+        "smaller each time, the first layers hear nothing, and the loss stays at what the best constant "
+        "answer gives."
     )
     controls = (
         choice("activation", "Activation", "sigmoid", NAMES, restarts=True),
@@ -157,8 +158,12 @@ class Activation(Explorer):
                 if not isinstance(layer, Linear):
                     self.hidden.append(output)
             self.value = self._loss.forward(output, self.y)
-            self.net.backward(self._loss.backward())
-            self.sizes = [rms(grad) for name, grad in self.net.grads().items() if name.endswith("W")]
+            gradient, sizes = self._loss.backward(), []
+            for layer in reversed(self.net.layers):
+                if isinstance(layer, Linear):  # what arrives here is dZ of its layer
+                    sizes.append(rms(gradient))
+                gradient = layer.backward(gradient)
+            self.sizes = sizes[::-1]
 
     def _trouble(self) -> str:
         """Return what went wrong in the step just made, or nothing."""
@@ -254,7 +259,7 @@ class Activation(Explorer):
                     {"name": "at the start", "x": layers, "y": _visible(self.first_sizes)},
                 ],
                 xlabel="layer (the last one is the output)",
-                ylabel="rms of dW",
+                ylabel="rms of dZ",
                 ylog=True,
             ),
             curves(

@@ -13,7 +13,7 @@ from nnlib import data
 from nnlib import functional as F
 from nnlib._shapes import Array
 from nnlib.explorers.engine import Button, Explorer, choice, log_slider, toggle, whole
-from nnlib.explorers.panels import Panel, factor, formula, matrix, network, number, question, text
+from nnlib.explorers.panels import Panel, Width, factor, formula, matrix, network, number, question, text
 from nnlib.optimizers import SGD
 
 __all__ = ["Backprop", "Operation", "operations"]
@@ -273,6 +273,10 @@ def operations(activation: str, loss: str) -> tuple[Operation, ...]:
     )  # fmt: skip
 
 
+def _gradients(boxes: list[tuple[str, Width]]) -> list[tuple[str, Width]]:
+    return [(f"d{name}", width) for name, width in boxes]
+
+
 def tenths(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Draw from -2.0, -1.9, ... 2.0, all as likely: first parameters that fit into a formula."""
     drawn: Array = rng.integers(-20, 21, shape, dtype=np.int64) / 10
@@ -320,7 +324,6 @@ class Backprop(Explorer):
         toggle("predict", "Ask before revealing", False),
     )  # fmt: skip
     buttons = (Button("round", "Finish the round"),)
-    recorded = (21, 1)
     pace = 1.0
 
     def start(self) -> None:
@@ -328,6 +331,7 @@ class Backprop(Explorer):
         settings = self.settings
         X, y = (part[-settings["examples"] :] for part in data.xor())
         self.operations = operations(settings["activation"], settings["loss"])
+        self.recorded = (len(self.operations) + 1, 1)  # one round: its last frame has every box filled
         size = settings["hidden_size"]
         parameters = {"W1": (2, size), "b1": (size,), "W2": (size, 1), "b2": (1,)}
         self.boxes: State = {"X": X, "Y": y[:, None].astype(np.float64)}
@@ -420,10 +424,18 @@ class Backprop(Explorer):
             line = f"{self._entry_name()} {arrow} {operation.plugged(numbers, *self.entry)} = "
             line += "?" if self.hidden else number(self._value())
         return [
-            formula(self._heading(), operation.latex, label=operation.label, numbers=line or "Press Step."),
+            formula(
+                self._heading(),
+                operation.latex,
+                label=operation.label,
+                numbers=line or "Press Step.",
+                width="half",
+            ),
             self._network(),
-            self._question() if self.settings["predict"] else text("What happens", operation.why),
-            *(self._box(name, numbers.cells.get(name, [])) for name in self._names()),
+            self._question()
+            if self.settings["predict"]
+            else text("What happens", f"{operation.why} Next: {self._next()}.", width="third"),
+            *(self._box(name, width, numbers.cells.get(name, [])) for name, width in self._places()),
         ]
 
     def describe(self) -> str:
@@ -442,11 +454,28 @@ class Backprop(Explorer):
         place = max(self.made - 1, 0) % len(self.operations) + 1
         return f"Operation {place} of {len(self.operations)}: {self.operation.words}"
 
-    def _names(self) -> list[str]:
-        """Boxes in the order of the algorithm; the updates fill no box of their own."""
-        made = [operation.result for operation in self.operations if operation.phase != "update"]
-        loss = made.index("L")
-        return ["X", "W1", "b1", *made[:2], "Y", "W2", "b2", *made[2:loss], *made[loss:]]
+    def _next(self) -> str:
+        """Name of the box that the next operation fills."""
+        return self.operations[self.made % len(self.operations)].result.translate(SUBSCRIPTS)
+
+    def _places(self) -> list[tuple[str, Width]]:
+        """Boxes with their widths: data and loss, then for each layer its values, and below them gradients.
+
+        The updates fill no box of their own; what this loss has no use for has none.
+        """
+        made = {operation.result for operation in self.operations}
+        wide: Width = "third" if self.settings["hidden_size"] > 2 else "quarter"
+        end: Width = "quarter" if "P" in made else "half"  # without P its place stays free
+        first = [(name, wide) for name in ("W1", "b1", "Z1", "A1")]
+        second: list[tuple[str, Width]] = [
+            ("W2", "quarter"),
+            ("b2", "quarter"),
+            ("Z2", end),
+            ("P", "quarter"),
+        ]
+        top: list[tuple[str, Width]] = [("X", "third"), ("Y", "sixth"), ("L", "sixth")]
+        layers = [*first, *_gradients(first), *second, *_gradients(second)]
+        return [*top, *((name, width) for name, width in layers if "P" in made or name not in ("P", "dP"))]
 
     def _table(self, name: str) -> Array:
         """A box as rows and columns: nan where nothing is known, and where an entry is hidden."""
@@ -479,7 +508,7 @@ class Backprop(Explorer):
         if "L" in self.boxes:
             self._loss = float(self.boxes["L"][0, 0])
 
-    def _box(self, name: str, read: list[tuple[int, int]]) -> Panel:
+    def _box(self, name: str, width: Width, read: list[tuple[int, int]]) -> Panel:
         table, current = self._table(name), bool(self.made) and name == self.operation.result
         rows, columns = (list(map(str, range(size))) for size in table.shape)
         return matrix(
@@ -487,7 +516,7 @@ class Backprop(Explorer):
             role="gradient" if name.startswith("d") else "value",
             highlight=[*read, *([self.entry] if current and self.entry not in read else [])],
             hidden=[self.entry] if current and self.hidden else None,
-            action="entry" if current else None,
+            action="entry" if current else None, width=width,
         )  # fmt: skip
 
     def _network(self) -> Panel:
@@ -515,4 +544,4 @@ class Backprop(Explorer):
         prompt = "Press Step: one entry of the result will be hidden."
         if self.hidden:
             prompt = f"What is {self._entry_name()}? The numbers to put in are framed."
-        return question("Predict", prompt, "predict", feedback=self.feedback)
+        return question("Predict", prompt, "predict", feedback=self.feedback, width="third")

@@ -219,8 +219,8 @@ class DecisionBoundary(Trainer):
             self._picture(),
             self._curves("Loss", "loss", ylim=None),
             self._curves("Accuracy", "accuracy", ylim=(0, 1.02)),
-            *self._maps(hidden),
             self._ratios(),
+            *self._maps(hidden),
         ]
 
     def _surface(self, probability: Array) -> Panel:
@@ -259,7 +259,9 @@ class DecisionBoundary(Trainer):
             self.history.series(name, column, (self.steps, self.measure()[column]))
             for name, column in columns.items()
         ]
-        return panels.curves(title, series, ylabel=title.lower(), ylim=ylim, marks=self.marks or None)
+        return panels.curves(
+            title, series, ylabel=title.lower(), ylim=ylim, marks=self.marks or None, width="third"
+        )
 
     def _maps(self, hidden: list[Array]) -> list[Panel]:
         if len(hidden) > 1:
@@ -278,6 +280,7 @@ class DecisionBoundary(Trainer):
             titles=[f"unit {i}" for i in range(1, len(images) + 1)],
             palette="sequential" if activation in ("sigmoid", "relu") else "diverging",
             smooth=True,
+            width="full" if len(images) > 4 and self.settings["hidden_layers"] == 1 else "half",
         )
 
     def _ratios(self) -> Panel:
@@ -288,6 +291,7 @@ class DecisionBoundary(Trainer):
             [*layers, thumb],
             ylog=True,
             marks=self.marks or None,
+            width="third",
         )
 
     def _place(self) -> str:

@@ -12,9 +12,11 @@ from typing import Any, ClassVar
 
 from nnlib.explorers.engine import Explorer
 from nnlib.explorers.panels import to_json
-from nnlib.explorers.recording import record
+from nnlib.explorers.recording import fitting, frames
 
 __all__ = ["Display"]
+
+BUDGET = 148_000  # bytes of an element in a page: its recording, its picture, its controls
 
 
 class Display:
@@ -76,9 +78,12 @@ def page_element(explorer: Explorer, settings: dict[str, Any]) -> str:
     explorer : a fresh engine; it is run to the end of its recording
     settings : what differs from the defaults of its controls
     """
-    told = to_json(explorer.declaration() | {"settings": settings, "recording": record(explorer)})
-    told = told.replace("<", "\\u003c")  # a text with </script> would end the element
+    run = frames(explorer)
     picture = base64.b64encode(_picture(explorer)).decode("ascii")
+    declared = explorer.declaration() | {"settings": settings}
+    left = BUDGET - len(picture) - len(to_json(declared))
+    told = to_json(declared | {"recording": fitting(run, left)})
+    told = told.replace("<", "\\u003c")  # a text with </script> would end the element
     alt = html.escape(f"{explorer.title}: {explorer.describe()}", quote=True)
     return (
         f'<div class="explorer" data-explorer="{explorer.name}" data-state="recorded">\n'
@@ -88,13 +93,13 @@ def page_element(explorer: Explorer, settings: dict[str, Any]) -> str:
     )
 
 
-def _picture(explorer: Explorer, budget: int = 35_000) -> bytes:
-    """Return the picture of the present frame, as sharp as so many bytes allow."""
+def _picture(explorer: Explorer) -> bytes:
+    """Return the picture of the present frame, as sharp as a third of the budget allows."""
     from nnlib.explorers.picture import png
 
     frame = json.loads(to_json(explorer.frame()))
     for dpi in (96, 72, 54):
         file = png(frame, dpi)
-        if len(file) <= budget:
+        if len(file) <= BUDGET / 4:
             break
     return file

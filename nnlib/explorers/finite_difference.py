@@ -108,8 +108,8 @@ class FiniteDifference(Explorer):
     name = "finite-difference"
     title = "The step size of a finite difference"
     caption = (
-        "A smaller step is better until rounding takes over. Halfway down, at about the cube root of the "
-        "machine's precision ε, the central difference is at its best."
+        "A smaller step is better until rounding takes over: for the central difference at about the cube "
+        "root of the machine's precision ε, for the forward difference at its square root."
     )
     controls = (
         choice("function", "Function", "sin", {name: f.title for name, f in FUNCTIONS.items()}),
@@ -117,7 +117,7 @@ class FiniteDifference(Explorer):
         log_slider("h", "Step size h", 1.0, SMALLEST, 1),
         choice("dtype", "Numbers", "float64", {"float64": "float64", "float32": "float32"}),
     )
-    recorded = (33, 1)
+    recorded = (21, 1)
     pace = 3
     began = 1.0  # the h that a reset returns to
 

@@ -152,8 +152,8 @@ class MNIST(Trainer):
         return [
             self._curves("Loss", "loss"),
             self._curves("Accuracy", "accuracy", ylim=(0, 1.02)),
-            *self._pad(),
             self.pictures[0],
+            *self._pad(),
             panels.matrix(
                 "Test images: true digit (row), read as (column)",
                 counts,
@@ -170,7 +170,9 @@ class MNIST(Trainer):
             self.train.series("training", what, (self.steps, self.lately()[what])),
             self.test.series("test", what),
         ]
-        return panels.curves(title, series, ylabel=title.lower(), ylim=ylim, marks=self.marks or None)
+        return panels.curves(
+            title, series, ylabel=title.lower(), ylim=ylim, marks=self.marks or None, width="third"
+        )
 
     def _pad(self) -> list[Panel]:
         pad = panels.drawing("Draw a digit", "draw")
@@ -200,6 +202,7 @@ class MNIST(Trainer):
             f"Weights of the first layer at step {step}",
             [Shades(unit.reshape(SIDE, SIDE), -most, most) for unit in shown],
             titles=DIGITS if last else [f"unit {i}" for i in range(1, len(shown) + 1)],
+            width="third",
         )
 
     def _wrong(self, step: int, P: Array) -> Panel:
@@ -211,7 +214,6 @@ class MNIST(Trainer):
             [Shades(self.X_test[n].reshape(SIDE, SIDE), 0, 1) for n in worst],
             titles=[f"{read[n]}, not {self.y_test[n]} ({P[n].max():.0%})".replace("%", " %") for n in worst],
             palette="gray",
-            width="full",
         )
 
     def describe(self) -> str:  # noqa: D102

@@ -229,8 +229,8 @@ class Neuron(Explorer):
             matrix(
                 "Slopes of the loss", slopes[None], columns=["dw₁", "dw₂", "db"], digits=4, role="gradient"
             ),
-            bars("Size of each slope", ["|dw₁|", "|dw₂|", "|db|"], np.abs(slopes)),
-            curves("Loss", [{"name": "loss", "x": steps, "y": losses}], ylabel="loss", width="third"),
+            bars("Size of each slope", ["|dw₁|", "|dw₂|", "|db|"], np.abs(slopes), width="half"),
+            curves("Loss", [{"name": "loss", "x": steps, "y": losses}], ylabel="loss"),
             *self._formulas(),
         ]  # fmt: skip
 

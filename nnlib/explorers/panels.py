@@ -1,7 +1,7 @@
 """The kinds of picture that a frame is made of: plain data, drawn by `static/view.js` and by `picture.py`.
 
 Each function returns one panel as a dict of numbers, texts and small arrays. A panel has a title, and a
-width that says how much of the row it wants: "full", "half" or "third".
+width that says how much of the row it wants: "full", "half", "third", "quarter" or "sixth".
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Panel = dict[str, Any]
-Width = Literal["full", "half", "third"]
+Width = Literal["full", "half", "third", "quarter", "sixth"]
 
 
 class Series(TypedDict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ MARGIN = 0.1  # inches around each panel
 ROW, LINE = 0.21, 0.15  # inches of a row of a table, of a line of text
 MUTED = "#57606A"
 MIDDLE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6.5}
-COLUMNS = {"full": 12, "half": 6, "third": 4}
+COLUMNS = {"full": 12, "half": 6, "third": 4, "quarter": 3, "sixth": 2}
 PALETTES: dict[str, Colormap] = {
     "diverging": DIVERGING,
     "sequential": LinearSegmentedColormap.from_list("slate", ["#FFFFFF", "#A9BDCB", "#3F6480"]),
@@ -240,7 +241,7 @@ def _body(panel: Panel) -> float:
     if kind == "histograms":
         return 0.95 * -(-len(panel["counts"]) // 6)
     if kind == "formula":
-        return 0.42 + LINE * len(_numbers_in_words(panel))
+        return 0.42 * len(_maths(panel["latex"])) + LINE * len(_numbers_in_words(panel))
     if kind == "text":
         return LINE * len(_words(panel))
     return 1.7 + 0.16 * bool(panel.get("ylabel")) + _legend_height(panel)
@@ -527,9 +528,11 @@ def _histograms(place: Place, panel: Panel) -> None:
 
 def _formula(place: Place, panel: Panel) -> None:
     ax = place.blank()
-    maths, size = _mathtext(panel["latex"])
-    ax.text(0, 0.2, maths, fontsize=size, va="center")
-    ax.text(0, 0.42, "\n".join(_numbers_in_words(panel)), fontsize=7.5, va="top")
+    lines = _maths(panel["latex"])
+    for i, latex in enumerate(lines):
+        maths, size = _mathtext(latex)
+        ax.text(0.2 * bool(i), 0.2 + 0.42 * i, maths, fontsize=size, va="center")
+    ax.text(0, 0.42 * len(lines), "\n".join(_numbers_in_words(panel)), fontsize=7.5, va="top")
 
 
 def _text(place: Place, panel: Panel) -> None:
@@ -609,6 +612,12 @@ def _words(panel: Panel) -> list[str]:
 
 def _numbers_in_words(panel: Panel) -> list[str]:
     return _lines(panel["numbers"], int(_inches(panel) * 16))
+
+
+def _maths(latex: str) -> list[str]:
+    """The lines of a formula, without the signs that align them."""
+    inside = re.sub(r"\\(begin|end)\{aligned\}", "", latex)
+    return [line.replace("&", "").replace(r"\qquad", "").strip() for line in inside.split(r"\\")]
 
 
 def _mathtext(latex: str) -> tuple[str, float]:

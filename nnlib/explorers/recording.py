@@ -8,7 +8,7 @@ from typing import Any
 from nnlib.explorers.engine import Explorer
 from nnlib.explorers.panels import encode, to_json
 
-__all__ = ["changes", "difference", "frames", "patch", "record"]
+__all__ = ["changes", "difference", "fitting", "frames", "patch", "record"]
 
 
 def frames(explorer: Explorer, digits: int = 4) -> list[dict[str, Any]]:
@@ -35,18 +35,19 @@ def changes(shown: list[Any]) -> list[Any]:
     return [shown[0], *(difference(old, new) for old, new in pairwise(shown))]
 
 
-def record(explorer: Explorer, budget: int = 90_000) -> list[Any]:
-    """Return the recording of a run: its first frame, then differences.
+def fitting(shown: list[Any], budget: int) -> list[Any]:
+    """Return the changes of frames that need at most so many bytes of JSON.
 
-    Parameters
-    ----------
-    explorer : a fresh engine, left at the end of its run
-    budget : bytes of JSON; a longer recording loses every other frame, but not the first and the last
+    Where all frames are too many every other one is left out, but not the first and the last.
     """
-    shown = frames(explorer)
     while len(shown) > 2 and len(to_json(changes(shown))) > budget:
         shown = [shown[0], *shown[:0:-2][::-1]]
     return changes(shown)
+
+
+def record(explorer: Explorer, budget: int = 100_000) -> list[Any]:
+    """Run a fresh engine and return its recording: the first frame, then differences."""
+    return fitting(frames(explorer), budget)
 
 
 def difference(old: Any, new: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -27,6 +28,21 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+# Page names in the order of _toc.yml, which is a list of ``root:`` and ``file:`` entries.
+PAGES = re.findall(
+    r"^[\s-]*(?:root|file):\s*([\w./-]+)\s*$", (ROOT / "_toc.yml").read_text("utf-8"), re.MULTILINE
+)
+
+
+def settle(page: Page) -> None:
+    """Wait for the network, and for MathJax where the page has formulas."""
+    page.wait_for_load_state("networkidle")
+    if page.locator(".math").count():
+        page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
+        page.evaluate("MathJax.startup.promise.then(() => true)")
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -75,3 +91,13 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe_script() -> str:
+    """Return the source of axe-core, to be run in a page."""
+    try:
+        from axe_playwright_python.base import AXE_SCRIPT
+    except ModuleNotFoundError:
+        unavailable("axe-playwright-python is not installed: pip install -e '.[browser]'")
+    return AXE_SCRIPT

@@ -5,27 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from .conftest import PAGES, PHONE, WIDE, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.browser
-
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
-
-
-def pages_of_the_toc() -> list[str]:
-    """Page names in the order of _toc.yml, which is a list of ``root:`` and ``file:`` entries."""
-    toc = Path(__file__).resolve().parents[2] / "_toc.yml"
-    return re.findall(r"^[\s-]*(?:root|file):\s*([\w./-]+)\s*$", toc.read_text("utf-8"), re.MULTILINE)
-
-
-PAGES = pages_of_the_toc()
 
 
 @dataclass
@@ -59,14 +48,6 @@ def watch(visit: Visit, site: str) -> None:
         "response",
         lambda answer: visit.failed.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
     )
-
-
-def settle(page: Page) -> None:
-    """Wait for the network, and for MathJax where the page has formulas."""
-    page.wait_for_load_state("networkidle")
-    if page.locator(".math").count():
-        page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
-        page.evaluate("MathJax.startup.promise.then(() => true)")
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -1,7 +1,6 @@
 """Chapters that run in the browser: the button on the page, and JupyterLite behind it.
 
-Every chapter is run from top to bottom on the kernel that readers get. There is no BLAS in the browser, so
-chapters that train on MNIST take minutes: `NNLIB_LITE=all` runs these too.
+Every chapter is run from top to bottom on the kernel that readers get, and so is every explorer.
 """
 
 from __future__ import annotations
@@ -9,23 +8,29 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
 
+from nnlib import explorers
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 LABEL = "Run this chapter in the browser"
-TRAIN_ON_MNIST = ("11-", "12-", "13-", "14-")
+AT_ONCE = 2  # chapters that run at the same time, each on a kernel of its own
+EXPLORERS = sorted(name for name in explorers.__all__ if name != "Explorer" and name.endswith("Explorer"))
 MINUTES = 60_000  # ms
+PATIENCE = 20  # minutes for one chapter, on a machine with much else to do
 
 NOTEBOOK = "window.jupyterapp?.shell?.currentWidget"
 RUN_ALL = """() => {
@@ -47,16 +52,23 @@ def lite(html: Path) -> Path:
     return html / "lite"
 
 
-@pytest.fixture
-def reader(browser: Browser, site: str, lite: Path) -> Iterator[BrowserContext]:
-    """A reader's browser; the test fails when it asks another host for anything."""
+@contextmanager
+def watched(browser: Browser, site: str, **settings: Any) -> Iterator[BrowserContext]:
+    """A reader's browser; an error when it asks another host for anything."""
     foreign: list[str] = []
-    context = browser.new_context()
+    context = browser.new_context(**settings)
     local = (site, "data:", "blob:")
     context.on("request", lambda r: foreign.append(r.url) if not r.url.startswith(local) else None)
     yield context
     context.close()
     assert not foreign
+
+
+@pytest.fixture
+def reader(browser: Browser, site: str, lite: Path) -> Iterator[BrowserContext]:
+    # tall: a notebook draws only the cells that are on the screen
+    with watched(browser, site, viewport={"width": 1280, "height": 12_000}) as context:
+        yield context
 
 
 def wait_for_kernel(page: Page) -> None:
@@ -206,13 +218,135 @@ def test_widgets_talk_to_python_and_back(reader: BrowserContext, site: str) -> N
     page.get_by_text("now tanh", exact=True).wait_for()
 
 
+# --- Explorers -----------------------------------------------------------------------------------------
+
+
+def until(view: Locator, condition: str) -> None:
+    """Wait until a condition on the numbers of a view holds: JavaScript about `data`."""
+    view.page.wait_for_function(
+        "([element, condition]) => new Function('data', `return ${condition}`)(element.dataset)",
+        arg=[view.element_handle(), condition],
+        timeout=MINUTES,
+    )
+
+
+def assert_same_state(view: Locator, engine: explorers.Explorer) -> None:
+    until(view, f"data.step === '{engine.steps}'")
+    view.get_by_role("status").get_by_text(engine.describe(), exact=True).wait_for()
+    if engine.loss is not None:
+        assert float(view.get_attribute("data-loss") or "nan") == pytest.approx(engine.loss, rel=1e-6)
+
+
+def test_every_explorer_opens_and_makes_a_step_as_in_python(reader: BrowserContext, site: str) -> None:
+    assert len(EXPLORERS) == len(explorers.ENGINES)
+    page = open_notebook(reader, site, [f"from nnlib.explorers import {n}\n\n{n}()" for n in EXPLORERS])
+    assert not complaints(run_all(page))
+    for number, name in enumerate(EXPLORERS):
+        engine = getattr(explorers, name)().engine
+        cell = page.locator(".jp-CodeCell").nth(number)
+        view = cell.locator(".explorer[data-step]")
+        assert_same_state(view, engine)
+        cell.get_by_role("button", name="Step", exact=True).click()
+        engine.step()
+        assert_same_state(view, engine)
+
+
+BOUNDARY = """
+import json
+import ipywidgets
+from nnlib.explorers import DecisionBoundaryExplorer
+
+explorer = DecisionBoundaryExplorer()
+echo = ipywidgets.HTML()
+def tell(_):
+    echo.value = f'<span class="echo">{json.dumps(explorer.engine.settings)}</span>'
+explorer.widget.view.observe(tell, "frame")
+tell(None)
+ipywidgets.VBox([explorer.widget, echo])
+"""
+
+
+def test_a_reader_trains_a_network_by_hand_and_gets_the_numbers_of_python(
+    reader: BrowserContext, site: str
+) -> None:
+    page = open_notebook(reader, site, [BOUNDARY])
+    assert not complaints(run_all(page))
+    view = page.locator(".explorer[data-step]")
+    labels = {control.name: control.label for control in explorers.ENGINES["decision-boundary"].controls}
+
+    def control(name: str) -> Locator:
+        rows = page.locator(".jupyter-widgets.widget-inline-hbox")
+        return rows.filter(has=page.get_by_text(labels[name], exact=True))
+
+    def settings() -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(page.locator(".echo").inner_text())
+        return told
+
+    before = settings()
+    for name in ("learning_rate", "hidden_size"):
+        control(name).locator(".noUi-handle").press("ArrowRight")
+    control("activation").locator("select").select_option(label="sigmoid")
+    page.locator(".echo", has_text='"activation": "sigmoid"').wait_for()
+    after = settings()
+    assert after["learning_rate"] > before["learning_rate"]
+    assert after["hidden_size"] == before["hidden_size"] + 1
+
+    play = page.locator(".widget-play button").first
+    play.click()
+    until(view, "Number(data.step) > 20")
+    play.click()
+    page.wait_for_timeout(1500)
+    steps = int(view.get_attribute("data-step") or "0")
+    page.get_by_role("button", name="Step", exact=True).click()
+    engine = explorers.DecisionBoundaryExplorer(**after).engine
+    engine.step(steps + 1)
+    assert_same_state(view, engine)
+
+
+# --- Chapters ------------------------------------------------------------------------------------------
+
+# Runs a chapter as soon as its kernel is ready, so that two pages need one who looks now and then.
+RUN_WHEN_READY = f"""const waiting = setInterval(() => {{
+    if ({NOTEBOOK}?.sessionContext?.session?.kernel?.status !== "idle") return;
+    clearInterval(waiting);
+    for (const cell of {NOTEBOOK}.content.model.cells) cell.clearExecution?.();
+    ({RUN_ALL})();
+}}, 250);"""
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, browser: Browser, site: str, lite: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Chapter -> its code cells after a run, for all that are tested; the last, which take long, first."""
+    tests = [item for item in request.session.items if "runs" in getattr(item, "fixturenames", ())]
+    waiting = sorted(item.callspec.params["chapter"] for item in tests)  # type: ignore[attr-defined]
+    running: dict[str, tuple[Page, float]] = {}
+    done: dict[str, list[dict[str, Any]]] = {}
+    with watched(browser, site) as context:
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                chapter, page = waiting.pop(), context.new_page()
+                page.add_init_script(RUN_WHEN_READY)
+                page.goto(f"{site}lite/notebooks/index.html?path=notebooks/{chapter}.ipynb")
+                running[chapter] = page, time.monotonic()
+            time.sleep(0.25)
+            for chapter, (page, start) in list(running.items()):
+                seconds = time.monotonic() - start
+                if page.evaluate("window.finished === true") or seconds > 60 * PATIENCE:
+                    done[chapter] = page.evaluate(OUTPUTS)
+                    print(f"{chapter}: {seconds:.0f} s in the browser")
+                    page.close()
+                    del running[chapter]
+    return done
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_chapter_runs_from_top_to_bottom_in_the_browser(
-    chapter: str, reader: BrowserContext, site: str
+    chapter: str, runs: dict[str, list[dict[str, Any]]]
 ) -> None:
-    if chapter.startswith(TRAIN_ON_MNIST) and os.environ.get("NNLIB_LITE") != "all":
-        pytest.skip("trains on MNIST for minutes: NNLIB_LITE=all runs it")
-    page = reader.new_page()
-    page.goto(f"{site}lite/notebooks/index.html?path=notebooks/{chapter}.ipynb")
-    cells = run_all(page, minutes=30 if chapter.startswith(TRAIN_ON_MNIST) else 10)
-    assert not complaints(cells)
+    assert not complaints(runs[chapter])
+    for cell in runs[chapter]:
+        if "from nnlib.explorers import" in cell["source"]:
+            [shown] = cell["outputs"]
+            assert "application/vnd.jupyter.widget-view+json" in shown["data"]

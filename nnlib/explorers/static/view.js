@@ -574,7 +574,7 @@ function makePointable(p) {
 KINDS.pictures = (p) => {
   const { images, titles = [], palette = "diverging", smooth } = p.data, state = p.state;
   if (!state.list) p.body.append((state.list = el("div", { class: "explorer-pictures" })));
-  const count = Math.max(images.length, 1), wanted = count === 1 ? 200 : count <= 4 ? 62 : 72;
+  const count = Math.max(images.length, 1), wanted = count === 1 ? 200 : count <= 4 ? 62 : p.width < 240 ? 54 : 66;
   const most = clamp(Math.floor((p.width + 8) / (wanted + 8)), 1, count);
   const columns = Math.ceil(count / Math.ceil(count / most)); // rows of about one length
   set(state.list, { style: `grid-template-columns: repeat(${columns}, minmax(0, ${count === 1 ? 220 : 112}px))` });
@@ -599,7 +599,7 @@ KINDS.network = (p) => {
   const edges = shown.slice(1).reduce((sum, size, i) => sum + size * shown[i], 0);
   const few = edges <= MOST_NUMBERS;
   const height = clamp(most * (few ? 66 : 40), few ? 150 : 170, 360);
-  const r = clamp(height / most / 2 - 3, 4, few ? 17 : 13);
+  const r = clamp(height / most / 2 - 3, 4, few ? 20 : 13);
   const short = (name) => (name.length > 14 ? `${name.slice(0, 13)}…` : name);
   const nameOf = (layer, unit) => names?.[layer]?.[unit] ?? "";
   const room = (layer) => 10 + 6.4 * Math.max(0, ...Array.from({ length: shown[layer] }, (_, k) => short(nameOf(layer, k)).length));
@@ -620,7 +620,7 @@ KINDS.network = (p) => {
           const line = el("svg:path", { d: `M${(a + r).toFixed(1)} ${b.toFixed(1)}L${(c - r).toFixed(1)} ${d.toFixed(1)}` });
           // Where the lines of many units have parted, and not where those of one unit cross.
           const [n, m] = [shown[layer], shown[layer + 1]];
-          const part = m >= n ? (n > 1 ? 0.8 - (0.3 * i) / (n - 1) : 0.5) : 0.22 + (0.3 * j) / Math.max(m - 1, 1);
+          const part = m >= n ? (n > 1 ? 0.84 - (0.42 * i) / (n - 1) : 0.5) : 0.22 + (0.3 * j) / Math.max(m - 1, 1);
           const number = few && weights ? el("svg:text", { x: a + r + (c - a - 2 * r) * part, y: b + (d - b) * part, dy: "0.34em", "text-anchor": "middle" }) : null;
           lines.append(line);
           if (number) numbers.append(number);
@@ -707,7 +707,7 @@ function readUnit(p) {
 
 function makeNetwork(p) {
   const { state } = p;
-  state.svg = el("svg:svg", { role: "group", class: "explorer-network" });
+  state.svg = el("svg:svg", { role: "group", class: "explorer-network", tabindex: -1 }); // its listeners would make it a stop
   state.legend = el("ul", { class: "explorer-legend" });
   state.readout = el("p", { class: "explorer-where" });
   p.body.append(state.legend, state.svg, state.readout);
@@ -746,7 +746,7 @@ KINDS.matrix = (p) => {
       return row.map(() => line.appendChild(el("td")));
     });
     const head = columns ? [el("thead", {}, el("tr", {}, ...(rows ? [el("td")] : []), ...columns.map((name) => el("th", { scope: "col" }, name))))] : [];
-    const caption = el("caption", { class: title.length < 24 ? "explorer-short" : null }, title, ...(role ? [" ", el("span", { class: "explorer-role" }, role)] : []));
+    const caption = el("caption", { class: title.length + (role ? 9 : 0) < 24 ? "explorer-short" : null }, title, ...(role ? [" ", el("span", { class: "explorer-role" }, role)] : []));
     state.scroll = el("div", { class: "explorer-scroll" }, el("table", { class: `explorer-matrix${width > 7 ? " explorer-many" : ""}`, "data-role": role }, caption, ...head, body));
     p.body.replaceChildren(state.scroll);
   }
@@ -919,6 +919,10 @@ function makePad(p) {
     at = to;
     set(tip, { style: `left:${(100 * at[0]) / SIDE}%;top:${(100 * at[1]) / SIDE}%` });
   };
+  const tell = () => {
+    const [across, downwards] = at.map((value) => Math.round((100 * value) / SIDE));
+    say(words, `Pen ${down === "key" ? "down" : "up"}, ${across} % across, ${downwards} % down.`);
+  };
   const wipe = () => {
     clearTimeout(timer);
     timer = 0;
@@ -959,16 +963,17 @@ function makePad(p) {
       down = down === "key" ? false : "key";
       if (down) move(at, true);
       else send();
-      say(words, down ? "Pen down." : "Pen up.");
     } else if (event.key === "Home") move([SIDE / 2, SIDE / 2], false);
     else if (event.key === "Delete") wipe();
     else if (event.key !== " ") return;
     event.preventDefault();
+    if (event.key !== "Delete") tell();
     state.pad.classList.toggle("explorer-pen-down", down === "key");
   });
   state.pad.addEventListener("blur", () => {
     if (down !== "key") return;
     down = false;
+    tell();
     state.pad.classList.remove("explorer-pen-down");
     send();
   });
@@ -993,9 +998,9 @@ function createView(root, host) {
   const message = el("p", { class: "explorer-message", role: "alert" });
   const grid = el("div", { class: "explorer-panels" });
   const status = el("p", { class: "explorer-status", role: "status", "aria-live": "polite" });
-  const view = el("div", { class: "explorer-view" }, message, grid, status);
+  const view = el("div", { class: "explorer-view" }, message, status, grid);
   root.append(view);
-  let colours = readColours(view), panels = [], frame = null, scheduled = 0, told = -Infinity, telling = 0, hadLoss = false;
+  let colours = null, panels = [], frame = null, scheduled = 0, told = -Infinity, telling = 0, hadLoss = false;
 
   const sizes = new ResizeObserver((entries) => {
     for (const { target, contentRect } of entries) {
@@ -1009,12 +1014,12 @@ function createView(root, host) {
 
   function makePanel(data) {
     const title = el("p", { class: "explorer-panel-title" }), body = el("div", { class: "explorer-panel-body" });
-    const section = el("section", { class: "explorer-panel", role: "group" }, title, body);
-    const panel = { data, body, section, title, width: 0, colours, host, state: {}, after: null };
+    const section = el("div", { class: "explorer-panel", role: "group" }, title, body);
+    const panel = { data, body, section, title, width: 0, colours: null, host, state: {}, after: null };
     panel.act = (value) => host.act(panel.data.action, value);
     panel.draw = () => {
       if (panel.width <= 0) return; // not on the screen: the observer draws it when it is
-      panel.colours = colours;
+      panel.colours = colours ??= readColours(view); // only what is on the screen has colours
       KINDS[panel.data.kind](panel);
     };
     return panel;
@@ -1079,7 +1084,7 @@ function createView(root, host) {
   }
 
   function repaint() {
-    colours = readColours(view);
+    colours = null;
     if (frame) drawPanels(true);
   }
 
