@@ -127,7 +127,7 @@ function makeLogControl(spec, id, label, node, changed) {
     type: "range", min: low, max: high, step: (high - low) / Math.round((high - low) * 20),
     "aria-label": `${spec.label}, slider`,
   });
-  let exact = null; // what the engine has, of which the field shows four digits
+  let exact = null; // what the engine has, of which the field shows three digits
   const follow = () => {
     range.value = Math.log10(Number(field.value));
     range.setAttribute("aria-valuetext", short(field.value));
@@ -157,7 +157,7 @@ function makeLogControl(spec, id, label, node, changed) {
   return {
     node,
     get: () => exact ?? Number(field.value),
-    set: (value) => { exact = value; field.value = Number(Number(value).toPrecision(4)); follow(); },
+    set: (value) => { exact = value; field.value = short(value); follow(); },
   };
 }
 

@@ -202,12 +202,15 @@ class Trainer(Explorer):
 
     @property
     def warning(self) -> str:
-        """What may go wrong: units that saturate keep a loss finite that a step too large has ruined."""
+        """What may go wrong: units that saturate keep a loss finite that a step too large has ruined.
+
+        The words stay the same while the loss moves: they are read aloud once.
+        """
         if self.steps < 10 or self.loss is None or not self.loss > 1.5 * self.first_loss:
             return ""
         return (
-            f"The loss is {self.loss:.3g}, above the {self.first_loss:.3g} of the first step: the learning "
-            f"rate {self.optimizer.lr:g} is too large. Lower it; press Reset if the loss does not fall again."
+            f"The loss has risen above the {self.first_loss:.3g} of the first step: the learning rate "
+            f"{self.optimizer.lr:g} is too large. Lower it; press Reset if the loss does not fall again."
         )
 
     def changed(self, names: set[str]) -> None:  # noqa: D102
