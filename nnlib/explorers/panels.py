@@ -101,14 +101,12 @@ def encode(value: Any, digits: int | None = None) -> Any:
     return value
 
 
-def to_json(value: Any, digits: int | None = None) -> str:
-    """Return a frame as JSON text."""
-    if digits is None:
-        try:  # json walks the frame itself, which is several times faster, as long as all is finite
-            return json.dumps(value, default=_plain, separators=(",", ":"), allow_nan=False)
-        except ValueError:
-            pass
-    return json.dumps(encode(value, digits), separators=(",", ":"), allow_nan=False)
+def to_json(value: Any) -> str:
+    """Return a frame as JSON text, with all digits."""
+    try:  # json walks the frame itself, which is several times faster, as long as all is finite
+        return json.dumps(value, default=_plain, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(encode(value), separators=(",", ":"), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -684,7 +684,7 @@ KINDS.network = (p) => {
     if (weights) state.legend.append(
       el("li", {}, `Lines: ${what}, thickest ${write(widest)}`),
       el("li", {}, sample(positive), "positive"), el("li", {}, sample(negative), "negative"));
-    if (values?.some(Boolean)) state.legend.append(el("li", {}, `Circles: ${shows === "gradients" ? "value" : "output"}, strongest ${write(largest)}`));
+    if (values?.some(Boolean)) state.legend.append(el("li", {}, `Circles: ${{ weights: "bias", gradients: "gradient" }[shows] ?? "output"}, strongest ${write(largest)}`));
   }
   if (state.told && state.readout.textContent) readUnit(p);
 };
