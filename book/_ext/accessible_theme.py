@@ -27,7 +27,7 @@ SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
 SCROLLABLE = """document.addEventListener("DOMContentLoaded", () => {
   const formulas = ".math, mjx-container";
   const look = (box) => {
-    const wide = box.scrollWidth > box.clientWidth + 1, long = box.scrollHeight > box.clientHeight + 1;
+    const wide = box.scrollWidth > box.clientWidth, long = box.scrollHeight > box.clientHeight;
     if (!box.matches(formulas)) box.tabIndex = wide || long ? 0 : -1;
     else if (wide && getComputedStyle(box).overflowX === "auto") name(box);
     else ["tabindex", "role", "aria-label"].forEach((attribute) => box.removeAttribute(attribute));

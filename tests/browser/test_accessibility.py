@@ -121,7 +121,7 @@ def test_axe_finds_nothing_on_a_phone(phone: Page) -> None:
 
 
 STOPS = """() => {
-  const scrolls = box => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === 'auto';
+  const scrolls = box => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === 'auto';
   const formulas = [...document.querySelectorAll('article :is(.math, .math mjx-container)')]
     .filter(box => box.checkVisibility());
   return {
@@ -172,8 +172,9 @@ def where(html: Path) -> dict[str, str]:
 def test_axe_finds_nothing_in_an_explorer_that_loads_or_has_no_python(
     context: BrowserContext, site: str, where: dict[str, str], axe_script: str, name: str
 ) -> None:
-    page, held = context.new_page(), list[Route]()
-    page.route("**/pyodide/manifest.json", held.append)
+    page = context.new_page()
+    held: list[Route] = []
+    page.route("**/pyodide/manifest.json", lambda route: held.append(route))
     page.goto(site + where[name])
     reach(explorer := page.locator(f'.explorer[data-explorer="{name}"]').first, "loading")
     page.evaluate(axe_script)

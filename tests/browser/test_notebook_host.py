@@ -241,7 +241,9 @@ def test_divergence_is_announced_and_reset_recovers(visit: Visit) -> None:
     view = visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES, settings)
     visit.page.locator(".echo", has_text='"learning_rate": 100.0').wait_for()
     visit.page.locator(".widget-play button").first.click()
-    view.get_by_role("alert").get_by_text("learning rate 100").wait_for()
+    alert = view.get_by_role("alert")
+    alert.get_by_text("learning rate 100").wait_for()  # a warning while the loss grows
+    alert.get_by_text("became").wait_for()  # and the end of the run when it has become nan
     assert "learning rate 100" in visit.told()["message"]
     step = view.get_attribute("data-step")
     visit.page.wait_for_timeout(400)
