@@ -265,7 +265,7 @@ def spirals(
     Examples
     --------
     >>> X, y = spirals(300, rng=np.random.default_rng(0), classes=3)
-    >>> X.shape, np.bincount(y).tolist()
+    >>> X.shape, np.unique(y, return_counts=True)[1].tolist()
     ((300, 2), [100, 100, 100])
     """
     y = _balanced(n, _whole("classes", classes, 2), rng)

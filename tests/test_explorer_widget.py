@@ -1,6 +1,5 @@
 """The notebook's explorer without a browser: what a front end would send is handed to the real handlers."""
 
-import importlib
 import json
 import math
 import time
@@ -8,20 +7,10 @@ import time
 import ipywidgets
 import pytest
 
+from nnlib.explorers import ENGINES
 from nnlib.explorers.engine import Button, Explorer, choice, log_slider, slider, toggle, whole
 from nnlib.explorers.panels import text
 from nnlib.explorers.widget import ExplorerWidget, LogSlider, View, all_within, exponents
-
-ENGINES = {
-    "decision_boundary": "DecisionBoundary",
-    "mnist": "MNIST",
-    "backprop": "Backprop",
-    "neuron": "Neuron",
-    "activation": "Activation",
-    "optimizers": "Optimizers",
-    "convolution": "Convolution",
-    "finite_difference": "FiniteDifference",
-}
 
 
 class Descent(Explorer):
@@ -454,10 +443,9 @@ def test_the_text_for_the_browser_is_one_module_with_one_default_export():
     assert " import " not in module
 
 
-@pytest.mark.parametrize(("module", "name"), ENGINES.items())
-def test_every_engine_opens_steps_and_shows_its_state(module, name):
-    engine = getattr(importlib.import_module(f"nnlib.explorers.{module}"), name)
-    explorer, alone = ExplorerWidget(engine()), engine()
+@pytest.mark.parametrize("engine_class", ENGINES.values(), ids=ENGINES)
+def test_every_engine_opens_steps_and_shows_its_state(engine_class):
+    explorer, alone = ExplorerWidget(engine_class()), engine_class()
     assert {name: control.value for name, control in explorer.controls.items()} == alone.settings
     for _ in range(3):
         click(explorer.buttons["step"])

@@ -13,7 +13,7 @@ from nnlib import functional as F
 from nnlib._shapes import Array
 from nnlib.explorers import panels
 from nnlib.explorers.engine import choice, log_slider, whole
-from nnlib.explorers.panels import Panel, Series, Shades
+from nnlib.explorers.panels import Panel, Series, Shades, number
 from nnlib.explorers.training import ACTIVATION_NAMES, OPTIMIZER_NAMES, History, Trainer, matrices, ratios
 from nnlib.initializers import (
     Initializer,
@@ -296,7 +296,7 @@ class DecisionBoundary(Trainer):
 
     def _place(self) -> str:
         x, y = self.X[self.chosen]
-        return f"({x:.3g}, {y:.3g})".replace("-", "−")
+        return f"({number(x, 3)}, {number(y, 3)})"
 
     def describe(self) -> str:  # noqa: D102
         numbers = self.measure()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from nnlib.explorers import ENGINES
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -64,6 +66,18 @@ def html() -> Path:
     if not (folder / "index.html").is_file():
         unavailable(f"no built book in {folder}: run make book first")
     return folder
+
+
+@pytest.fixture(scope="session")
+def where(html: Path) -> dict[str, str]:
+    """Explorer -> a page that shows it; the playground first."""
+    pages = sorted(html.glob("*/*.html"), key=lambda path: path.stem != "playground")
+    found: dict[str, str] = {}
+    for path in pages:
+        for name in re.findall(r'<div class="explorer" data-explorer="([\w-]+)"', path.read_text("utf-8")):
+            found.setdefault(name, path.relative_to(html).as_posix())
+    assert set(found) == set(ENGINES), "every explorer stands in a page"
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -156,16 +155,6 @@ def test_a_wide_formula_scrolls_with_the_arrow_keys(context: BrowserContext, sit
 
 
 # ------------------------------------------------------------------------------- explorers
-
-
-@pytest.fixture(scope="module")
-def where(html: Path) -> dict[str, str]:
-    """Explorer -> a page that shows it; the playground first."""
-    found: dict[str, str] = {}
-    for path in sorted(html.glob("*/*.html"), key=lambda path: path.stem != "playground"):
-        for name in re.findall(r'<div class="explorer" data-explorer="([\w-]+)"', path.read_text("utf-8")):
-            found.setdefault(name, path.relative_to(html).as_posix())
-    return found
 
 
 @pytest.mark.parametrize("name", ENGINES)

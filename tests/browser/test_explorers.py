@@ -26,18 +26,6 @@ WIDE = {"width": 1280, "height": 900}
 every_explorer = pytest.mark.parametrize("name", ENGINES)
 
 
-@pytest.fixture(scope="session")
-def where(html: Path) -> dict[str, str]:
-    """Explorer -> a page that shows it; the playground first."""
-    pages = sorted(html.glob("*/*.html"), key=lambda path: path.stem != "playground")
-    found: dict[str, str] = {}
-    for path in pages:
-        for name in re.findall(r'<div class="explorer" data-explorer="([\w-]+)"', path.read_text("utf-8")):
-            found.setdefault(name, path.relative_to(html).as_posix())
-    assert set(found) == set(ENGINES), "every explorer stands in a page"
-    return found
-
-
 SAYS = "(root, text) => root.querySelector('[role=status]').textContent === text"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
+from nnlib.explorers import ENGINES, Explorer
 from nnlib.explorers.decision_boundary import DecisionBoundary
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
-ENGINES = {
-    "decision_boundary": "DecisionBoundary",
-    "mnist": "MNIST",
-    "backprop": "Backprop",
-    "neuron": "Neuron",
-    "activation": "Activation",
-    "optimizers": "Optimizers",
-    "convolution": "Convolution",
-    "finite_difference": "FiniteDifference",
-}
 # the second cell is what a reader might write: it shows what Python sees
 SHOWS = """\
 import json
@@ -287,10 +277,11 @@ def test_an_error_of_the_engine_is_shown(visit: Visit) -> None:
     visit.page.get_by_role("alert").get_by_text("ZeroDivisionError").wait_for()
 
 
-@pytest.mark.parametrize(("module", "name"), ENGINES.items())
-def test_every_engine_shows_its_state_and_makes_a_step(visit: Visit, module: str, name: str) -> None:
-    engine = getattr(importlib.import_module(f"nnlib.explorers.{module}"), name)()
-    view = visit.run(SHOWS.format(module=module, name=name), ECHOES)
+@pytest.mark.parametrize("engine_class", ENGINES.values(), ids=ENGINES)
+def test_every_engine_shows_its_state_and_makes_a_step(visit: Visit, engine_class: type[Explorer]) -> None:
+    engine = engine_class()
+    shows = SHOWS.format(module=engine_class.__module__.split(".")[-1], name=engine_class.__name__)
+    view = visit.run(shows, ECHOES)
     visit.page.get_by_role("status").get_by_text(engine.describe()).wait_for()
     visit.button("Step").click()
     until(view, "data.step === '1'")
