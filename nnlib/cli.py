@@ -26,6 +26,7 @@ from nnlib._shapes import Array
 from nnlib.losses import BinaryCrossEntropyWithLogits
 from nnlib.metrics import accuracy, confusion_matrix, to_labels
 from nnlib.network import Sequential
+from nnlib.sweeps import SweepError
 from nnlib.training import History, State
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `nnlib train | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except (ValueError, OSError, FloatingPointError, MemoryError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, FloatingPointError, MemoryError, ModuleNotFoundError, SweepError) as error:
         return _fail(args, str(error) or "out of memory", 1)
 
 
@@ -151,7 +152,7 @@ def _status(history: History) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Find out before the work, rather than after it, that its result could not be written."""
-    for path in (vars(args).get("save"), vars(args).get("plot")):
+    for path in (vars(args).get(option) for option in ("save", "plot", "resume")):
         if path is None:
             continue
         if path.is_dir():
@@ -411,17 +412,24 @@ def _compare(args: argparse.Namespace) -> int:
     args.plot = Path(str(args.plot).replace("{name}", args.factor))
     factor = args.factor.removeprefix("no-").replace("-", " ")
     seeds = range(args.seed, args.seed + args.seeds)
-    total = len(experiments.DATASETS) * len(settings) * args.seeds
     plan = f"2-4-4-1 networks, mean squared error, {args.epochs} epochs, {args.seeds} seeds"
     _say(args, f"{factor}, one factor at a time: {plan}\n")
     runs: list[experiments.Run] = []
     status = 0
     try:
-        for run in _tracked(args, experiments.compare(settings, seeds=seeds, epochs=args.epochs), total):
+        for run in experiments.compare(
+            settings,
+            seeds=seeds,
+            epochs=args.epochs,
+            n_jobs=args.jobs,
+            dask=args.dask,
+            store=args.resume,
+            progress=_progress(args),
+        ):
             runs.append(run)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         status = INTERRUPTED
-        _say(args, _field("stopped", f"interrupted after {len(runs)} of {total} runs"))
+        _say(args, _field("stopped", str(stop) or "interrupted"))
     if runs:
         _result(experiments.comparison_table(runs, factor))
         _plot(args, lambda: experiments.comparison_figure(runs, factor))
@@ -522,6 +530,9 @@ OPTIONS: dict[str, Option] = {
     "test-size": (_between(0, 1), "share of the rows to test on"),
     "seed": (_whole(0), "decides everything that is random; the same seed gives the same run"),
     "seeds": (_whole(1), "how many seeds to try, from --seed upwards"),
+    "jobs": (_whole(1), "runs at the same time, each in a process of its own; more than one needs joblib"),
+    "dask": (str, "run on the Dask cluster whose scheduler has this address, such as tcp://10.0.0.5:8786"),
+    "resume": (Path, "keep each finished run in this file, and take from it the runs that it has already"),
     "save": (Path, "write the trained network to this .npz file"),
     "plot": (Path, "write a figure to this file (.png, .svg, .pdf)"),
     "verbose": (None, "print every gradient that is checked"),
@@ -536,6 +547,7 @@ examples:
   nnlib xor --hidden-sizes 4,4 --activation tanh --loss bce --learning-rate 0.5
   nnlib xor --seeds 20
   nnlib compare learning-rate
+  nnlib compare activation --jobs 2 --resume runs/activation.jsonl
   nnlib check --verbose
 
 The exit status is 0 when the work was done, 1 when it failed, 2 when the command was not understood and
@@ -563,10 +575,12 @@ not succeed from every start; --seeds counts how often it does. Not solving XOR 
 status is 0 then, too.
 """
 COMPARE = """
-Train 2-4-4-1 networks (sigmoid, mean squared error, learning rate 1) on points that a straight line
+Train 2-4-4-1 networks (sigmoid, mean squared error, learning rate 3) on points that a straight line
 separates and on four clouds that it does not, changing one factor at a time: the learning rate, the size
 of the hidden layers, their activation, or whether there is any. Prints the median over the seeds with the
-range, and draws the loss curves. Each seed draws its own points and first weights.
+range and how many runs stay below 90 % of the test points, and draws the loss curves. Each seed draws its own
+points and first weights, so the table is the same with any number of --jobs and on a --dask cluster. With
+--resume FILE a comparison that was stopped, even by force, goes on where it was.
 """
 CHECK = """
 Compare every gradient that nnlib computes with central differences: all layers, all losses and a small
@@ -599,7 +613,10 @@ def _parser() -> argparse.ArgumentParser:
         "xor", _xor, XOR, hidden_sizes="2", activation="sigmoid", loss="mse", learning_rate=1.0,
         epochs=5000, seed=0, seeds=1,
     )  # fmt: skip
-    compare = command("compare", _compare, COMPARE, epochs=2000, seed=0, seeds=5)
+    compare = command(
+        "compare", _compare, COMPARE, epochs=experiments.EPOCHS, seed=0, seeds=len(experiments.SEEDS),
+        jobs=1, dask=None, resume=None,
+    )  # fmt: skip
     compare.add_argument("factor", choices=experiments.COMPARISONS, help="what to change")
     compare.add_argument(
         "--output",
@@ -620,5 +637,5 @@ def _add(parser: argparse.ArgumentParser, option: str, default: Any) -> None:
     elif isinstance(convert, tuple):
         parser.add_argument(f"--{option}", choices=convert, default=default, help=about)
     else:
-        metavar = "FILE" if convert is Path else option.rpartition("-")[2].upper()
+        metavar = {Path: "FILE", str: "ADDRESS"}.get(convert, option.rpartition("-")[2].upper())
         parser.add_argument(f"--{option}", type=convert, default=default, metavar=metavar, help=about)

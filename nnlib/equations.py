@@ -758,6 +758,89 @@ LEDGER |= {
 }  # fmt: skip
 
 
+# --- Chapter 17: batch normalization ---------------------------------------------------------------------------------
+
+BATCHNORM = ("eq-batchnorm-mu", "eq-batchnorm-v", "eq-batchnorm-s", "eq-batchnorm-xhat", "eq-batchnorm-y")
+BATCHNORM_BACK = ("eq-batchnorm-dxhat", "eq-batchnorm-dv", "eq-batchnorm-dmu")
+
+
+def _batchnorm(d: Draw) -> Symbols:
+    """A batch and its upstream gradient; epsilon is large, so that a missing one shows."""
+    rows = {name: d.normal("N M") for name in ("X", "dY")}
+    columns = {name: d.normal("M") for name in ("gamma", "beta", "mu_bar")}
+    return {**rows, **columns, "v_bar": d.between("M"), "epsilon": 0.1, "rho": 0.3}
+
+
+def _batchnorm_forward(s: Symbols) -> Symbols:
+    """Mean, variance and standard deviation of the columns, normalized values and output."""
+    mu, v = s["X"].mean(axis=0), s["X"].var(axis=0)
+    std = np.sqrt(v + s["epsilon"])
+    X_hat = (s["X"] - mu) / std
+    return {"mu": mu, "v": v, "s": std, "X_hat": X_hat, "Y": s["gamma"] * X_hat + s["beta"]}
+
+
+def _batchnorm_backward(s: Symbols) -> Symbols:
+    """All gradients; that of X by the Jacobian of each column, which the chapter never builds."""
+    f, dX_hat, N = _batchnorm_forward(s), s["dY"] * s["gamma"], len(s["X"])
+    jacobian = np.eye(N)[..., None] - (1 + f["X_hat"][:, None] * f["X_hat"]) / N
+    return {
+        "dbeta": np.ones(N) @ s["dY"], "dgamma": np.einsum("nm,nm->m", s["dY"], f["X_hat"]), "dX_hat": dX_hat,
+        "dv": np.einsum("nm,nm->m", dX_hat, f["X_hat"]) / (-2 * f["s"] ** 2), "dmu": -np.ones(N) @ dX_hat / f["s"],
+        "dX": np.einsum("nkm,km->nm", jacobian, dX_hat) / f["s"],
+    }  # fmt: skip
+
+
+def _batchnorm_value(target: str, known: int) -> Entry:
+    return Entry(_batchnorm, lambda s: {target: _batchnorm_forward(s)[target]}, given=BATCHNORM[:known])
+
+
+def _batchnorm_gradient(target: str, start: int, *known: str) -> Entry:
+    """Gradient of the symbol that equation number `start` of the forward pass is the first to read."""
+    return Entry(
+        _batchnorm, lambda s: {target: _batchnorm_backward(s)[target]}, None, {target: target[1:]}, BATCHNORM[start:],
+        "dY", given=(*BATCHNORM[:4], *known),
+    )  # fmt: skip
+
+
+def _running(target: str, name: str, known: int) -> Entry:
+    """Running statistics move by the share rho towards those of the batch."""
+    return Entry(
+        _batchnorm,
+        lambda s: {target: s[target] + s["rho"] * (_batchnorm_forward(s)[name] - s[target])},
+        given=BATCHNORM[:known],
+    )
+
+
+def _batchnorm_scales(d: Draw) -> Symbols:
+    """Sizes in a network of square layers: s follows from the weights and the layer below."""
+    symbols = {name: d.number(0.2, 0.9) for name in ("v_w", "q_g", "v_a")}
+    return {**symbols, "s": np.sqrt(d.sizes["M"] * symbols["v_w"] * symbols["v_a"])}
+
+
+LEDGER |= {
+    "eq-batchnorm-mu": _batchnorm_value("mu", 0),
+    "eq-batchnorm-v": _batchnorm_value("v", 1),
+    "eq-batchnorm-s": _batchnorm_value("s", 2),
+    "eq-batchnorm-xhat": _batchnorm_value("X_hat", 3),
+    "eq-batchnorm-y": _batchnorm_value("Y", 4),
+    "eq-batchnorm-dbeta": _batchnorm_gradient("dbeta", 4),
+    "eq-batchnorm-dgamma": _batchnorm_gradient("dgamma", 4),
+    "eq-batchnorm-dxhat": _batchnorm_gradient("dX_hat", 4),
+    "eq-batchnorm-dv": _batchnorm_gradient("dv", 2, *BATCHNORM_BACK[:1]),
+    "eq-batchnorm-dmu": _batchnorm_gradient("dmu", 1, *BATCHNORM_BACK[:1]),
+    "eq-batchnorm-dx": _batchnorm_gradient("dX", 0, *BATCHNORM_BACK),
+    "eq-batchnorm-dx-collapsed": _batchnorm_gradient("dX", 0),
+    "eq-batchnorm-dx-short": _batchnorm_gradient("dX", 0, "eq-batchnorm-dbeta", "eq-batchnorm-dgamma"),
+    "eq-batchnorm-running-mu": _running("mu_bar", "mu", 1),
+    "eq-batchnorm-running-v": _running("v_bar", "v", 2),
+    "eq-batchnorm-infer": Entry(
+        _batchnorm,
+        lambda s: {"Y": s["beta"] + s["gamma"] * (s["X"] - s["mu_bar"]) * (s["v_bar"] + s["epsilon"]) ** -0.5},
+    ),
+    "eq-batchnorm-factor": Entry(_batchnorm_scales, lambda s: {"r": np.exp(0.5 * np.log(s["q_g"] / s["v_a"]))}),
+}  # fmt: skip
+
+
 # --- One entry, shown to a reader ----------------------------------------------------------------------------
 
 

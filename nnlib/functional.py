@@ -561,9 +561,9 @@ def conv2d(X: Array, W: Array, b: Array, *, stride: int = 1, padding: int = 0) -
            [20., 24.]])
     """
     N, F, (OH, OW) = len(X), len(W), _output_size("conv2d", X, W.shape[2:], stride, padding)
-    columns = _columns(X, W.shape[2:], stride, padding)  # (N, C KH KW, OH OW)
+    columns = _im2col(X, W.shape[2:], stride, padding)  # (C KH KW, OH OW N)
     Y = W.reshape(F, -1) @ columns + b[:, None]
-    return Y.reshape(N, F, OH, OW)
+    return _batch_first(Y.reshape(F, OH, OW, N))
 
 
 @shapes(dY="N F OH OW", X="N C H W", W="F C KH KW")
@@ -604,18 +604,20 @@ def conv2d_backward(
     (array([[ 8., 12.],
            [20., 24.]]), array([4.]))
     """
-    N, F, (KH, KW) = len(X), len(W), W.shape[2:]
-    OH, OW = _output_size("conv2d_backward", X, W.shape[2:], stride, padding, dY)
-    dY2 = dY.reshape(N, F, OH * OW)
-    columns = _columns(X, (KH, KW), stride, padding)
-    dW = (dY2 @ columns.transpose(0, 2, 1)).sum(axis=0).reshape(W.shape)
-    db = dY2.sum(axis=(0, 2))
-    dcolumns = (W.reshape(F, -1).T @ dY2).reshape(N, -1, KH, KW, OH, OW)
-    dXp = np.zeros_like(_pad(X, padding), dtype=dcolumns.dtype)
+    (N, F), (C, KH, KW), p = dY.shape[:2], W.shape[1:], padding
+    OH, OW = _output_size("conv2d_backward", X, (KH, KW), stride, p, dY)
+    columns = _im2col(X, (KH, KW), stride, p)  # (C KH KW, OH OW N)
+    dY2 = _batch_last(dY).reshape(F, OH * OW * N)
+    # dW = dY2 @ columns.T; a sum over so many windows is slow in one piece: one product per output row
+    U, G = columns.reshape(len(columns), OH, OW * N), dY2.reshape(F, OH, OW * N)
+    dW = (U.transpose(1, 0, 2) @ G.transpose(1, 2, 0)).sum(axis=0).T.reshape(F, X.shape[1], KH, KW)
+    db = dY2.sum(axis=1)
+    dcolumns = (W.reshape(F, C * KH * KW).T @ dY2).reshape(C, KH, KW, OH, OW, N)
+    dXp = np.zeros((C, X.shape[2] + 2 * p, X.shape[3] + 2 * p, N), dtype=dcolumns.dtype)
     for k in range(KH):
         for l in range(KW):  # noqa: E741  the letters of the equation
-            dXp[:, :, k : k + stride * OH : stride, l : l + stride * OW : stride] += dcolumns[:, :, k, l]
-    dX = dXp[:, :, padding : padding + X.shape[2], padding : padding + X.shape[3]]
+            dXp[:, k : k + stride * OH : stride, l : l + stride * OW : stride] += dcolumns[:, k, l]
+    dX = _batch_first(dXp[:, p : p + X.shape[2], p : p + X.shape[3]])
     return dX, dW, db
 
 
@@ -644,11 +646,14 @@ def max_pool2d(X: Array, *, kernel_size: int, stride: int | None = None) -> Arra
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    s = kernel_size if stride is None else stride
-    _output_size("max_pool2d", X, (kernel_size, kernel_size), s, 0)
-    windows = sliding_window_view(X, (kernel_size, kernel_size), axis=(2, 3))[:, :, ::s, ::s]
-    Y: Array = windows.max(axis=(-2, -1))
-    return Y
+    K, s = kernel_size, kernel_size if stride is None else stride
+    OH, OW = _output_size("max_pool2d", X, (K, K), s, 0)
+    X = _batch_last(X)
+    Y = X[:, : s * OH : s, : s * OW : s]
+    for k in range(K):
+        for l in range(K):  # noqa: E741  the letters of the equation
+            Y = np.maximum(Y, X[:, k : k + s * OH : s, l : l + s * OW : s])
+    return _batch_first(Y)
 
 
 @shapes(dY="N C OH OW", X="N C H W")
@@ -680,29 +685,36 @@ def max_pool2d_backward(dY: Array, X: Array, *, kernel_size: int, stride: int | 
     array([[0., 5.],
            [0., 0.]])
     """
-    s = kernel_size if stride is None else stride
-    OH, OW = _output_size("max_pool2d_backward", X, (kernel_size, kernel_size), s, 0, dY)
-    Y = max_pool2d(X, kernel_size=kernel_size, stride=s)
-    dX = np.zeros_like(X, dtype=np.result_type(X, dY))
+    K, s = kernel_size, kernel_size if stride is None else stride
+    OH, OW = _output_size("max_pool2d_backward", X, (K, K), s, 0, dY)
+    X, Y, dY = map(_batch_last, (X, max_pool2d(X, kernel_size=K, stride=s), dY))
+    dX = np.zeros(X.shape, dtype=np.result_type(X, dY))
     waiting = np.ones(Y.shape, dtype=bool)  # windows whose largest entry has not come up yet
-    for k in range(kernel_size):
-        for l in range(kernel_size):  # noqa: E741  the letters of the equation
-            window = (..., slice(k, k + s * OH, s), slice(l, l + s * OW, s))
-            largest = waiting & (X[window] == Y)
-            dX[window] += dY * largest
+    for k in range(K):
+        for l in range(K):  # noqa: E741  the letters of the equation
+            entry = (slice(None), slice(k, k + s * OH, s), slice(l, l + s * OW, s))
+            largest = waiting & (X[entry] == Y)
+            dX[entry] += dY * largest
             waiting &= ~largest
-    return dX
+    return _batch_first(dX)
 
 
-def _pad(X: Array, padding: int) -> Array:
-    return np.pad(X, ((0, 0), (0, 0), (padding, padding), (padding, padding))) if padding else X
+def _batch_last(X: Array) -> Array:
+    """(N, C, H, W) -> (C, H, W, N): one pixel of all images side by side in memory, fast to copy and add."""
+    return np.ascontiguousarray(X.transpose(1, 2, 3, 0))
 
 
-def _columns(X: Array, kernel: tuple[int, ...], stride: int, padding: int) -> Array:
-    """Each window of X as a column: (N, C, H, W) -> (N, C KH KW, OH OW), the "im2col" matrix."""
-    windows = sliding_window_view(_pad(X, padding), kernel, axis=(2, 3))[:, :, ::stride, ::stride]
-    N, C, OH, OW, KH, KW = windows.shape
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, OH * OW)
+def _batch_first(X: Array) -> Array:
+    """(C, H, W, N) -> (N, C, H, W), without copying; `_batch_last` of the result copies nothing either."""
+    return X.transpose(3, 0, 1, 2)
+
+
+def _im2col(X: Array, kernel: tuple[int, ...], stride: int, padding: int) -> Array:
+    """Each window of X as a column: (N, C, H, W) -> (C KH KW, OH OW N), the "im2col" matrix."""
+    padded = np.pad(_batch_last(X), ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    windows = sliding_window_view(padded, kernel, axis=(1, 2))[:, ::stride, ::stride]
+    C, OH, OW, N, KH, KW = windows.shape
+    return windows.transpose(0, 4, 5, 1, 2, 3).reshape(C * KH * KW, OH * OW * N)
 
 
 def _output_size(

@@ -8,6 +8,8 @@ to reset between steps) and writes nothing else.
 from __future__ import annotations
 
 import copy
+import inspect
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -24,6 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
+Backward = Callable[..., tuple[Array, Array, Array]]
 
 
 class Layer:
@@ -67,6 +70,17 @@ class Layer:
     def backward(self, dY: Array) -> Array:
         """Gradient with respect to the input; fills `grads` for the parameters."""
         raise NotImplementedError(f"{type(self).__name__} has no backward yet: define backward(self, dY)")
+
+    def backward_parameters(self, dY: Array) -> Array:
+        """`backward` for the first layer in training, where nobody uses dX.
+
+        A layer whose `backward` takes the keyword `input_gradient` is called with False and may return an
+        array without entries. Any other layer, such as one of your own, just runs its `backward`.
+        """
+        backward: Any = self.backward  # looked up on each call: a method that was overridden counts
+        offers = "input_gradient" in (getattr(backward, "__kwdefaults__", None) or ())
+        dX: Array = backward(dY, input_gradient=False) if offers else backward(dY)
+        return dX
 
     def infer(self, X: Array) -> Array:
         """Output for a batch in use rather than in training; remembers nothing."""
@@ -132,6 +146,7 @@ class _Parametric(Layer):
     """What Linear and Conv2D share: weights, a bias and a dtype."""
 
     dtype: str
+    _no_inputs: ClassVar[Any]  # index that leaves no inputs in W
 
     def _initialize(
         self,
@@ -155,6 +170,20 @@ class _Parametric(Layer):
 
     def _input(self, X: Array, name: str = "X") -> Array:
         return _as_input(type(self).__name__, X, np.dtype(self.dtype), name)
+
+    def _gradients(self, f_backward: Backward, dY: Array, input_gradient: bool, **how: int) -> Array:
+        """Fill `grads` and return dX, without entries where it is not wanted."""
+        (X,), dY, W = self._recall(), self._input(dY, "dY"), self.params["W"]
+        fits = dY.shape[:2] == (len(X), len(self.params["b"]))
+        if not input_gradient and fits and f_backward in _UNCHECKED:
+            # dX for none of the inputs needs none of the weights, and costs nothing
+            f_backward, W = _UNCHECKED[f_backward], W[self._no_inputs]
+        dX, self.grads["W"], self.grads["b"] = f_backward(dY, X, W, **how)
+        return dX
+
+
+# the check of shapes would refuse a W without inputs; who replaces such a function gets it called in full
+_UNCHECKED: dict[Backward, Backward] = {f: inspect.unwrap(f) for f in (F.linear_backward, F.conv2d_backward)}
 
 
 class Linear(_Parametric):
@@ -182,6 +211,7 @@ class Linear(_Parametric):
     """
 
     settings = ("in_features", "out_features", "dtype")
+    _no_inputs = np.s_[:0]
 
     def __init__(
         self,
@@ -205,10 +235,8 @@ class Linear(_Parametric):
         self._remember(X)
         return F.linear(X, self.params["W"], self.params["b"])
 
-    def backward(self, dY: Array) -> Array:  # noqa: D102
-        (X,) = self._recall()
-        dX, self.grads["W"], self.grads["b"] = F.linear_backward(self._input(dY, "dY"), X, self.params["W"])
-        return dX
+    def backward(self, dY: Array, *, input_gradient: bool = True) -> Array:  # noqa: D102
+        return self._gradients(F.linear_backward, dY, input_gradient)
 
     def output_shape(self, shape: Shape | None) -> Shape:  # noqa: D102
         if shape is not None and shape != (self.in_features,):
@@ -243,6 +271,7 @@ class Conv2D(_Parametric):
     """
 
     settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dtype")
+    _no_inputs = np.s_[:, :0]
 
     def __init__(
         self,
@@ -274,12 +303,9 @@ class Conv2D(_Parametric):
         self._remember(X)
         return F.conv2d(X, self.params["W"], self.params["b"], stride=self.stride, padding=self.padding)
 
-    def backward(self, dY: Array) -> Array:  # noqa: D102
-        (X,) = self._recall()
-        dX, self.grads["W"], self.grads["b"] = F.conv2d_backward(
-            self._input(dY, "dY"), X, self.params["W"], stride=self.stride, padding=self.padding
-        )
-        return dX
+    def backward(self, dY: Array, *, input_gradient: bool = True) -> Array:  # noqa: D102
+        how = {"stride": self.stride, "padding": self.padding}
+        return self._gradients(F.conv2d_backward, dY, input_gradient, **how)
 
     def output_shape(self, shape: Shape | None) -> Shape | None:  # noqa: D102
         if shape is None:

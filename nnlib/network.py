@@ -81,11 +81,15 @@ class Sequential:
             X = layer.forward(X)
         return X
 
-    def backward(self, dY: Array) -> Array:
-        """Gradient with respect to the input; fills the gradients of all layers."""
-        for layer in reversed(self._nonempty()):
+    def backward(self, dY: Array, *, input_gradient: bool = True) -> Array:
+        """Gradient with respect to the input; fills the gradients of all layers.
+
+        With `input_gradient=False`, as in training, the first layer may leave it out.
+        """
+        first, *others = self._nonempty()
+        for layer in reversed(others):
             dY = layer.backward(dY)
-        return dY
+        return first.backward(dY) if input_gradient else first.backward_parameters(dY)
 
     def predict(self, X: Array, *, batch_size: int = 1000) -> Array:
         """Output in use rather than in training, computed in slices; changes nothing.

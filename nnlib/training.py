@@ -281,7 +281,7 @@ def fit(
                     state.loss = loss.forward(output, Y_batch)
                     if not math.isfinite(state.loss):
                         raise DivergenceError(_why(state, loss, steps_per_epoch), history)
-                    net.backward(loss.backward())
+                    net.backward(loss.backward(), input_gradient=False)
                     optimizer.step(net.params(), net.grads())
                     state.step += 1
                     sums["loss"] += state.loss * len(X_batch)

@@ -359,7 +359,7 @@ def test_ctrl_c_in_the_first_run_of_a_comparison_leaves_no_figure(run, monkeypat
     interrupt_after(monkeypatch, optimizers.SGD, 3)
     status, out, _ = run("compare activation --epochs 20")
     assert status == 130
-    assert "interrupted after 0 of 30 runs" in out
+    assert "interrupted after 0 of 120 runs" in out
     assert files() == []
 
 
@@ -546,6 +546,84 @@ def test_compare_same_seed_same_table(run):
     assert first == again
     assert first != other
     assert files() == ["here/figure.png"]
+
+
+def table(out):
+    """The lines of the table among what is printed."""
+    return [line for line in out.splitlines() if line.startswith(("data ", "linear ", "XOR "))]
+
+
+def test_compare_prints_the_table_of_the_chapter(run):
+    _, out, _ = run("compare activation --epochs 5 --seeds 2")
+    runs = experiments.compare(experiments.COMPARISONS["activation"], seeds=range(2), epochs=5)
+    assert table(out) == experiments.comparison_table(runs, "activation").splitlines()
+
+
+def test_compare_has_the_defaults_of_the_chapter():
+    args = cli._parser().parse_args(["compare", "activation"])
+    assert (range(args.seed, args.seed + args.seeds), args.epochs) == (experiments.SEEDS, experiments.EPOCHS)
+
+
+def test_compare_with_two_jobs_and_on_a_cluster_prints_the_same_table(run):
+    distributed = pytest.importorskip("distributed")
+    command = "compare hidden-size --epochs 3 --seeds 2 --quiet"
+    expected = run(command)
+    assert run(f"{command} --jobs 2") == expected
+    with distributed.LocalCluster(
+        n_workers=2, processes=True, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as cluster:
+        assert run(f"{command} --dask {cluster.scheduler_address}") == expected
+
+
+def test_compare_resumes_what_was_interrupted(run, monkeypatch):
+    command = "compare activation --epochs 20 --seeds 2 --resume runs/kept.jsonl"
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, optimizers.SGD, 75)
+        status, out, _ = run(command)
+    assert status == 130
+    assert "interrupted after 3 of 12 runs; runs/kept.jsonl keeps them, and the same call goes on" in out
+    made = 0
+    right = optimizers.SGD.step
+
+    def step(self, params, grads):
+        nonlocal made
+        made += 1
+        right(self, params, grads)
+
+    monkeypatch.setattr(optimizers.SGD, "step", step)
+    status, out, _ = run(command)
+    assert (status, made) == (0, (12 - 3) * 20)
+    assert table(out) == table(run("compare activation --epochs 20 --seeds 2")[1])
+
+
+def test_compare_refuses_a_file_that_is_something_else_before_it_trains(run):
+    Path("notes.txt").write_text("mine\n")
+    status, out, err = run("compare activation --quiet --resume notes.txt")
+    assert (status, out) == (1, "")
+    assert err.startswith("nnlib compare: error: notes.txt must begin with the line")
+    assert Path("notes.txt").read_text() == "mine\n"
+    assert run("compare activation --quiet --resume .")[2] == (
+        "nnlib compare: error: cannot write .: it is a folder, name a file in it\n"
+    )
+
+
+def test_compare_says_which_run_failed(run, monkeypatch):
+    wild = experiments.Setting("wild", activation=None, squash=False, learning_rate=100.0)
+    monkeypatch.setattr(experiments, "COMPARISONS", {"activation": (wild,)})
+    status, _, err = run("compare activation --seeds 1 --quiet")
+    assert status == 1
+    assert err.startswith(
+        "nnlib compare: error: 2 of 2 runs failed: setting 'wild' on the linear data, seed 0: "
+    )
+
+
+def test_compare_says_what_to_install_for_jobs(run, monkeypatch):
+    monkeypatch.setattr(
+        "nnlib.sweeps.importlib.util.find_spec", lambda name: None if name == "joblib" else "x"
+    )
+    status, _, err = run("compare activation --jobs 2 --quiet")
+    assert status == 1
+    assert "pip install joblib" in err
 
 
 # --- check

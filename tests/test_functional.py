@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 
 from nnlib import functional as F
 from nnlib.gradcheck import check_function
@@ -243,6 +244,83 @@ def test_convolution_backward_is_the_adjoint_of_forward(s):
     np.testing.assert_allclose(dY.sum(axis=(0, 2, 3)), db, atol=1e-12)
 
 
+def correlate(X, W, pad_h, pad_w):
+    """Stride 1, by the letters of the equation; negative padding crops."""
+    X = np.pad(X, ((0, 0), (0, 0), (max(pad_h, 0),) * 2, (max(pad_w, 0),) * 2))
+    crop_h, crop_w = max(-pad_h, 0), max(-pad_w, 0)
+    X = X[:, :, crop_h : X.shape[2] - crop_h, crop_w : X.shape[3] - crop_w]
+    return np.einsum("ncijkl,fckl->nfij", sliding_window_view(X, W.shape[2:], axis=(2, 3)), W)
+
+
+@given(shapes)
+def test_the_input_gradient_is_a_correlation_with_the_flipped_kernel(s):
+    """For a stride too, once the zeros that it skips stand between the entries of dY."""
+    X, K, b, how, rng = draw_convolution(s)
+    dY = rng.standard_normal(F.conv2d(X, K, b, **how).shape)
+    p, KH, KW = s["padding"], *K.shape[2:]
+    H, W = X.shape[2] + 2 * p, X.shape[3] + 2 * p
+    spread = np.zeros((*dY.shape[:2], H - KH + 1, W - KW + 1))  # the output that a stride of 1 would have
+    spread[:, :, :: s["stride"], :: s["stride"]] = dY
+    flipped = K[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    dX = correlate(spread, flipped, KH - 1 - p, KW - 1 - p)
+    np.testing.assert_allclose(F.conv2d_backward(dY, X, K, **how)[0], dX, atol=1e-12)
+
+
+@given(shapes)
+def test_the_kernel_gradient_is_a_correlation_without_a_flip(s):
+    X, K, b, how, rng = draw_convolution(s)
+    dY = rng.standard_normal(F.conv2d(X, K, b, **how).shape)
+    p, step = s["padding"], s["stride"]
+    X_padded = np.pad(X, ((0, 0), (0, 0), (p, p), (p, p)))
+    windows = sliding_window_view(X_padded, K.shape[2:], axis=(2, 3))[:, :, ::step, ::step]
+    dW = np.einsum("nfij,ncijkl->fckl", dY, windows)
+    np.testing.assert_allclose(F.conv2d_backward(dY, X, K, **how)[1], dW, atol=1e-12)
+
+
+@given(shapes)
+def test_convolution_is_a_linear_layer_on_the_matrix_of_windows(s):
+    """im2col: one row per window; the way back adds every entry to the pixel that it was copied from."""
+    X, K, b, how, rng = draw_convolution(s)
+    Y = F.conv2d(X, K, b, **how)
+    dY, p = rng.standard_normal(Y.shape), s["padding"]
+    number = np.pad(np.arange(1, X.size + 1).reshape(X.shape), ((0, 0), (0, 0), (p, p), (p, p)))
+    origin = sliding_window_view(number, K.shape[2:], axis=(2, 3))[:, :, :: s["stride"], :: s["stride"]]
+    origin = origin.transpose(0, 2, 3, 1, 4, 5).reshape(-1, K[0].size)  # number of the pixel; 0: padding
+    U = np.append(0, X)[origin]
+    W, rows = K.reshape(len(K), -1).T, dY.transpose(0, 2, 3, 1).reshape(-1, len(K))
+    as_rows = Y.transpose(0, 2, 3, 1).reshape(-1, len(K))
+    np.testing.assert_allclose(F.linear(U, W, b), as_rows, atol=1e-12)
+    dU, dW, db = F.linear_backward(rows, U, W)
+    dX = np.zeros(X.size + 1)
+    np.add.at(dX, origin, dU)
+    for ours, expected in zip(
+        F.conv2d_backward(dY, X, K, **how), (dX[1:].reshape(X.shape), dW.T.reshape(K.shape), db), strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+@given(shapes, st.permutations(range(4)), st.booleans())
+def test_images_may_lie_in_memory_in_any_order_and_are_not_written_to(s, order, reverse):
+    X, K, b, how, rng = draw_convolution(s)
+    dY = rng.standard_normal(F.conv2d(X, K, b, **how).shape)
+    expected = F.conv2d(X, K, b, **how), *F.conv2d_backward(dY, X, K, **how)
+
+    def lay(A):
+        A = np.ascontiguousarray(A.transpose(order)).transpose(np.argsort(order))
+        A = A[::-1].copy(order="K")[::-1] if reverse else A  # backwards in memory
+        A.flags.writeable = False
+        return A
+
+    X, K, dY = map(lay, (X, K, dY))
+    for ours, right in zip(
+        (F.conv2d(X, K, b, **how), *F.conv2d_backward(dY, X, K, **how)), expected, strict=True
+    ):
+        np.testing.assert_allclose(ours, right, atol=1e-12)
+    pooled = F.max_pool2d(X, kernel_size=1)
+    np.testing.assert_array_equal(pooled, X)
+    np.testing.assert_array_equal(F.max_pool2d_backward(pooled, X, kernel_size=1), X)
+
+
 def test_a_kernel_with_a_single_one_crops_the_image(rng):
     X, W = rng.standard_normal((2, 1, 5, 5)), np.zeros((1, 1, 3, 3))
     W[0, 0, 2, 0] = 1
@@ -260,6 +338,22 @@ def test_max_pooling_takes_the_largest_of_each_window(kernel_size, stride, extra
     dY = rng.standard_normal(Y.shape)
     dX = F.max_pool2d_backward(dY, X, kernel_size=kernel_size, stride=stride)
     np.testing.assert_allclose(dX.sum(), dY.sum(), atol=1e-12)  # nothing is lost, nothing doubled
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_max_pooling_backward_gives_each_window_to_its_first_largest_entry(kernel_size, stride, extra, seed):
+    """Loop by loop, on numbers with many ties, with windows that overlap or leave gaps."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 3, (2, 3, kernel_size + extra, kernel_size + 2 * extra)) * 1.0
+    dY = rng.standard_normal(F.max_pool2d(X, kernel_size=kernel_size, stride=stride).shape)
+    dX = np.zeros(X.shape)
+    for n, c, i, j in np.ndindex(dY.shape):
+        window = X[n, c, stride * i :, stride * j :][:kernel_size, :kernel_size]
+        k, l = np.unravel_index(window.argmax(), window.shape)  # noqa: E741
+        dX[n, c, stride * i + k, stride * j + l] += dY[n, c, i, j]
+    np.testing.assert_allclose(
+        F.max_pool2d_backward(dY, X, kernel_size=kernel_size, stride=stride), dX, atol=1e-12
+    )
 
 
 def test_of_equal_entries_the_first_gets_the_gradient():
@@ -293,6 +387,18 @@ def test_an_empty_batch_has_an_output_and_zero_gradients():
     assert not dW.any()
     assert not db.any()
     assert F.flatten(np.empty((0, 2, 3))).shape == (0, 6)
+    images, kernels = np.empty((0, 2, 5, 4)), np.ones((3, 2, 2, 2))
+    Y = F.conv2d(images, kernels, np.ones(3))
+    assert Y.shape == (0, 3, 4, 3)
+    dX, dW, db = F.conv2d_backward(Y, images, kernels)
+    assert dX.shape == images.shape
+    assert dW.shape == kernels.shape
+    assert not dW.any()
+    assert not db.any()
+    assert (
+        F.max_pool2d_backward(F.max_pool2d(images, kernel_size=2), images, kernel_size=2).shape
+        == images.shape
+    )
 
 
 def test_the_contract_holds_for_keywords_and_missing_arguments_too():

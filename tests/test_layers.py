@@ -112,6 +112,72 @@ def test_grads_have_the_keys_and_shapes_of_params_and_are_overwritten(name, rng)
         np.testing.assert_array_equal(layer.grads[key], once[key])
 
 
+@pytest.mark.parametrize("name", ["Linear", "Conv2D"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_leaving_out_the_input_gradient_leaves_the_other_gradients_as_they_are(name, dtype, rng):
+    layer, X = make(name, rng, dtype)
+    dY = rng.standard_normal(layer.forward(X).shape).astype(dtype)
+    assert layer.backward(dY).shape == X.shape
+    full = dict(layer.grads)
+    layer.grads.clear()
+    assert layer.backward(dY, input_gradient=False).size == 0
+    assert layer.grads.keys() == full.keys()
+    for key, g in layer.grads.items():
+        assert g.shape == layer.params[key].shape
+        assert g.dtype == dtype
+        np.testing.assert_array_equal(g, full[key])  # to the last bit
+
+
+@pytest.mark.parametrize("name", ["Linear", "Conv2D"])
+def test_without_an_input_gradient_too_a_wrong_shape_is_refused(name, rng):
+    layer, X = make(name, rng)
+    Y = layer.forward(X)
+    for shape in [(N + 1, *Y.shape[1:]), (N, Y.shape[1] + 1, *Y.shape[2:]), (N,)]:
+        with pytest.raises(
+            ValueError, match=f"{'linear' if name == 'Linear' else 'conv2d'}_backward expects"
+        ):
+            layer.backward(np.ones(shape), input_gradient=False)
+    assert layer.grads == {}
+
+
+@every_layer
+def test_every_layer_can_be_the_first_of_a_network(name, rng):
+    layer, X = make(name, rng)
+    dY = rng.standard_normal(layer.forward(X).shape)
+    layer.backward(dY)
+    full = dict(layer.grads)
+    layer.backward_parameters(dY)
+    assert layer.grads.keys() == full.keys()
+    for key, g in layer.grads.items():
+        np.testing.assert_array_equal(g, full[key])
+
+
+def test_a_backward_of_your_own_is_never_passed_over(rng, monkeypatch):
+    calls = []
+
+    class Watched(Linear):
+        def backward(self, dY):
+            calls.append("subclass")
+            return super().backward(dY)
+
+    def watched_function(dY, X, W):
+        calls.append("function")
+        return original(dY, X, W)
+
+    original, X = F.linear_backward, rng.standard_normal((N, 4))
+    for layer in (Watched(4, 3, rng=rng), Linear(4, 3, rng=rng)):
+        layer.forward(X)
+        layer.backward_parameters(np.ones((N, 3)))
+        assert layer.grads["W"].shape == (4, 3)
+    assert calls == ["subclass"]
+    monkeypatch.setattr(F, "linear_backward", watched_function)
+    layer.backward_parameters(np.ones((N, 3)))
+    assert calls == ["subclass", "function"]
+    monkeypatch.setattr(layer, "backward", lambda dY: calls.append("instance"))
+    layer.backward_parameters(np.ones((N, 3)))
+    assert calls[-1] == "instance"
+
+
 def test_images_of_bytes_become_floats_before_any_arithmetic(rng):
     X = np.full((2, 3), 200, dtype=np.uint8)
     layer = Linear(3, 1, rng=rng, init=lambda shape, *, rng, dtype: np.ones(shape, dtype))

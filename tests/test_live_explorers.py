@@ -45,12 +45,16 @@ def built(source, tmp_path):
     from io import StringIO
 
     from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace
 
     (tmp_path / "index.rst").write_text(f"Title\n=====\n\n{source}\n", encoding="utf-8")
     (tmp_path / "conf.py").write_text("extensions = ['live_explorers']\nhtml_theme = 'basic'\n")
     said = StringIO()
     folder = str(tmp_path)
-    Sphinx(folder, folder, f"{folder}/out", f"{folder}/doctrees", "html", status=None, warning=said).build()
+    with docutils_namespace():  # what this application registers goes with it
+        Sphinx(
+            folder, folder, f"{folder}/out", f"{folder}/doctrees", "html", status=None, warning=said
+        ).build()
     return (tmp_path / "out" / "index.html").read_text("utf-8"), said.getvalue()
 
 

@@ -54,6 +54,19 @@ def test_grads_have_the_names_of_params_after_backward(rng):
     assert list(net.grads()) == list(net.params())
 
 
+@pytest.mark.parametrize("make", [small, convolutional])
+def test_parameters_have_the_same_gradients_with_and_without_an_input_gradient(make, rng):
+    net = make()
+    X = rng.standard_normal((5, 4) if make is small else (5, 1, 8, 8))
+    dY = rng.standard_normal(net.forward(X).shape)
+    assert net.backward(dY).shape == X.shape
+    full = {name: g.copy() for name, g in net.grads().items()}
+    assert net.backward(dY, input_gradient=False).size == 0
+    assert net.grads().keys() == full.keys()
+    for name, g in net.grads().items():
+        np.testing.assert_array_equal(g, full[name])
+
+
 def test_layers_can_be_added_one_by_one(rng):
     net = Sequential()
     net.add(Linear(4, 6, rng=rng)).add(ReLU())

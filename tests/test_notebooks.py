@@ -90,6 +90,21 @@ def test_it_has_the_parts_of_a_chapter_and_at_least_six_exercises_with_solutions
     assert exercises == solutions
 
 
+@every_chapter
+def test_it_opens_with_what_you_can_do_afterwards_what_you_need_and_how_long_it_takes(path):
+    opening = "".join(read(path)["cells"][0]["source"])
+    assert re.match(rf"# {int(path.stem[:2])}\. \S", opening)
+    for part in ("**After this chapter you can** ", "**You need** ", "**Time** "):
+        assert part in opening
+
+
+@every_chapter
+def test_it_ends_with_a_summary_of_at_least_five_points(path):
+    summary = re.search(r"^## Summary\n(.*?)(?=^## |\Z)", markdown(read(path)), re.M | re.S)
+    assert summary
+    assert len(re.findall(r"^- \S", summary[1], re.M)) >= 5
+
+
 def test_each_equation_label_occurs_once_in_the_whole_book():
     texts = [markdown(read(path)) for path in CHAPTERS]
     texts += [page.read_text(encoding="utf-8") for page in (ROOT / "book").glob("*.md")]

@@ -14,9 +14,13 @@ from nnlib import (
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
     Callback,
+    Conv2D,
     DivergenceError,
     EarlyStopping,
+    Flatten,
+    Layer,
     Linear,
+    MaxPool2D,
     ReLU,
     Sequential,
     Sigmoid,
@@ -80,6 +84,48 @@ def test_the_same_seed_gives_the_same_training():
         return net.params()["0.W"].item()
 
     assert run() == run()
+
+
+def test_fit_takes_the_steps_that_a_loop_with_full_gradients_takes(rng):
+    """`fit` does not ask the first layer for its input gradient; no parameter can tell."""
+    X, y = rng.standard_normal((30, 1, 6, 6)), rng.integers(0, 3, 30)
+    nets = []
+    for by_hand in (False, True):
+        rng, loss, optimizer = np.random.default_rng(5), SoftmaxCrossEntropy(), Adam(0.01)
+        net = Sequential(
+            [Conv2D(1, 2, 3, rng=rng), MaxPool2D(2), ReLU(), Flatten(), Linear(8, 3, rng=rng)]
+        )  # fmt: skip
+        nets.append(net)
+        if not by_hand:
+            fit(net, loss, optimizer, X, y, epochs=3, batch_size=8, rng=rng)
+            continue
+        for _ in range(3):
+            for X_batch, y_batch in minibatches(X, y, 8, rng=rng):
+                loss.forward(net.forward(X_batch), y_batch)
+                assert net.backward(loss.backward()).shape == X_batch.shape
+                optimizer.step(net.params(), net.grads())
+    for name, theta in nets[0].params().items():
+        np.testing.assert_array_equal(theta, nets[1].params()[name])
+
+
+def test_a_first_layer_of_your_own_takes_part_in_training(rng):
+    class Scale(Layer):
+        def __init__(self):
+            self.params["s"] = np.ones(1)
+
+        def forward(self, X):
+            self._remember(X)
+            return self.params["s"] * X
+
+        def backward(self, dY):
+            (X,) = self._recall()
+            self.grads["s"] = np.array([np.sum(dY * X)])
+            return self.params["s"] * dY
+
+    X = rng.standard_normal((50, 1))
+    net = Sequential([Scale()])
+    fit(net, MSE(), SGD(0.1), X, 3 * X, epochs=50, batch_size=10, rng=rng)
+    assert net.params()["0.s"].item() == pytest.approx(3)
 
 
 def test_metrics_and_validation_are_recorded_under_their_names(rng):
