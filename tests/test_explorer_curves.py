@@ -17,6 +17,7 @@ from nnlib.explorers.panels import to_json
 from nnlib.explorers.recording import record
 from nnlib.gradcheck import check_network
 from nnlib.losses import MSE
+from nnlib.optimizers import RMSProp
 
 ENGINES = [Activation, Optimizers, FiniteDifference]
 
@@ -317,6 +318,14 @@ def test_hidden_optimizers_are_neither_drawn_nor_counted():
     assert explorer.loss is None
     assert "no optimizer is shown" in explorer.describe()
     assert explorer.step() == 1
+
+
+def test_rmsprop_has_the_short_memory_of_chapter_11():
+    explorer = Optimizers(surface="ravine", condition=25, learning_rate=0.03)
+    theta = explorer.walks["rmsprop"].theta.copy()
+    RMSProp(0.03, alpha=0.9).step({"theta": theta}, {"theta": theta * [1, 25]})
+    explorer.step()
+    np.testing.assert_allclose(explorer.walks["rmsprop"].theta, theta)
 
 
 def test_the_loss_is_the_best_of_those_shown():

@@ -140,7 +140,7 @@ class Optimizers(Explorer):
             "sgd": lambda: SGD(rate),
             "momentum": lambda: SGD(rate, momentum=0.9),
             "nesterov": lambda: SGD(rate, momentum=0.9, nesterov=True),
-            "rmsprop": lambda: RMSProp(rate),
+            "rmsprop": lambda: RMSProp(rate, alpha=0.9),  # as in chapter 11
             "adam": lambda: Adam(rate),
         }
         return optimizers[name]()
