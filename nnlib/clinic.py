@@ -133,10 +133,18 @@ class Bug:
         """The function of nnlib that it replaces (not while a bug is planted there)."""
         return _text(_resolve(self.target), self.target.split(".")[-1])
 
-    def patch(self) -> str:
-        """Both as a diff: lines with - are the right ones, lines with + the wrong ones."""
+    def patch(self, context: int = 2) -> str:
+        """Both as a diff: lines with - are the right ones, lines with + the wrong ones.
+
+        Of the lines that both have, the first is shown and up to `context` around each change. Where more
+        are left out stands `` ...``.
+        """
         right, wrong = self.right_source().splitlines(), self.source().splitlines()
-        return "\n".join(list(difflib.unified_diff(right, wrong, lineterm="", n=99))[3:])
+        lines = list(difflib.unified_diff(right, wrong, lineterm="", n=99))[3:]
+        changed = [i for i, line in enumerate(lines) if line[0] in "+-"]
+        shown = [i == 0 or min(abs(i - j) for j in changed) <= context for i in range(len(lines))]
+        parts = itertools.groupby(zip(shown, lines, strict=True), key=lambda pair: pair[0])
+        return "\n".join("\n".join(line for _, line in part) if near else " ..." for near, part in parts)
 
 
 def _resolve(target: str) -> Callable[..., Any]:
@@ -179,8 +187,9 @@ def _places_in_class(
 
 
 def _text(function: Callable[..., Any], name: str) -> str:
-    """Source of a function under another name, without decorator, docstring and annotations."""
+    """Source of a function under another name, without decorator, docstring, annotations, comment lines."""
     text = re.sub(r"^def \w+", f"def {name}", source_of(function))
+    text = re.sub(r"^ *#.*\n", "", text, flags=re.M)
     text = re.sub(r"^(\s+\w+): [\w\[\], ]+ = ", r"\1 = ", text, flags=re.M)
     return re.sub(r" +# (noqa|type:).*", "", text)
 
@@ -489,7 +498,7 @@ def grads_add_up(self: Linear, dY: Array) -> Array:
 def early_update(self: Linear, dY: Array) -> Array:
     (X,) = self._recall()
     _, dW, db = F.linear_backward(self._input(dY, "dY"), X, self.params["W"])
-    self.params["W"] -= 0.1 * dW  # the layer's own learning rate; nothing is left for an optimizer
+    self.params["W"] -= 0.1 * dW  # the layer's own rate; nothing is left for an optimizer
     self.params["b"] -= 0.1 * db
     self.grads.update(W=np.zeros_like(dW), b=np.zeros_like(db))
     return dY @ self.params["W"].T
@@ -658,7 +667,10 @@ def kernel_flip(
         "np.repeat turns a small array into a large one in one line, and it is the right backward pass of "
         "a sum. For the maximum only the winner may receive anything."
     ),
-    symptom="Hardly any on an easy task; weights are moved for pixels that had no part in the output.",
+    symptom=(
+        "Hardly any on an easy task, apart from a sudden spike of the loss now and then; weights are moved "
+        "for pixels that had no part in the output."
+    ),
     setup="conv",
     caught_by="gradient",
 )
@@ -667,7 +679,7 @@ def pool_to_all(dY: Array, X: Array, *, kernel_size: int, stride: int | None = N
     (OH, OW), dX = dY.shape[2:], np.zeros_like(X)
     for k in range(kernel_size):
         for l in range(kernel_size):  # noqa: E741
-            dX[:, :, k : k + s * OH : s, l : l + s * OW : s] += dY  # times: is this entry the largest one?
+            dX[:, :, k : k + s * OH : s, l : l + s * OW : s] += dY  # only for the largest
     return dX
 
 
@@ -786,7 +798,6 @@ def adam_eps_inside(self: Adam, theta: Array, g: Array, **state: Array) -> None:
     m += (1 - beta1) * g
     v *= beta2
     v += (1 - beta2) * g**2
-    # m / (1 - beta1^t) and v / (1 - beta2^t) remove the pull of the zeros that m and v start from
     v_hat = v / (1 - beta2**self.t)
     theta -= (self.lr / (1 - beta1**self.t)) * m / np.sqrt(v_hat + self.eps)
 
@@ -816,8 +827,8 @@ def dropout_in_use(self: Dropout, X: Array) -> Array:
     family="around the network",
     story=(
         "The first papers scaled when the network was used, today's code scales while it trains. Code "
-        "that does neither trains on inputs that are too small by 1 - p, on average, and meets larger "
-        "ones in use."
+        "that does neither trains on inputs that are too small by the factor 1 - p, on average, and "
+        "meets larger ones in use."
     ),
     symptom="Training looks normal; in use all sums are too large.",
     setup="dropout",
@@ -1192,9 +1203,11 @@ def batch(rng: np.random.Generator) -> tuple[bool, str]:
     loss, g = _gradients(net, X, y)
     loss2, g2 = _gradients(net, np.concatenate([X, X]), np.concatenate([y, y]))
     sizes = [(float(np.linalg.norm(g2[k])), float(np.linalg.norm(g[k]))) for k in g]
-    factors = [size2 / max(size, 1e-12) for size2, size in sizes]
+    factors = [size2 / max(size, 1e-12) for size2, size in sizes if size or size2] or [1.0]
+    zero = [name for name, pair in zip(g, sizes, strict=True) if pair == (0, 0)]
     same = [np.isclose(loss2, loss), *(np.allclose(g2[name], g[name]) for name in g)]
-    return all(same), f"gradients change by factors {min(factors):.2f} to {max(factors):.2f}"
+    change = f"gradients change by factors {min(factors):.2f} to {max(factors):.2f}"
+    return all(same), f"{change}; zero both times: {', '.join(zero) or 'none'}"
 
 
 @_check

@@ -170,7 +170,9 @@ class Sequential:
         try:
             with os.fdopen(handle, "wb") as file:
                 np.savez(file, architecture=np.array(json.dumps(architecture)), **self.params())  # type: ignore[arg-type]
-            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+            # mkstemp makes files that only their owner can read; the umask may open them to others,
+            # and must not close them to the owner: Pyodide's is 0o777
+            os.chmod(temporary, 0o600 | (0o666 & ~_umask()))
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)

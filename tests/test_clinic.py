@@ -141,11 +141,10 @@ def test_the_wrong_function_takes_the_arguments_of_the_right_one(name):
 def test_source_and_patch_are_code_that_runs_where_the_right_function_stood(name):
     bug = BUGS[name]
     assert bug.source() != bug.right_source()
-    assert {line[0] for line in bug.patch().splitlines() if line} <= set("+- ")
-    assert [line[1:] for line in bug.patch().splitlines() if line[:1] != "-"] == bug.source().splitlines()
-    assert [
-        line[1:] for line in bug.patch().splitlines() if line[:1] != "+"
-    ] == bug.right_source().splitlines()
+    lines = bug.patch(context=99).splitlines()
+    assert {line[0] for line in lines if line} <= set("+- ")
+    assert [line[1:] for line in lines if line[:1] != "-"] == bug.source().splitlines()
+    assert [line[1:] for line in lines if line[:1] != "+"] == bug.right_source().splitlines()
     module = importlib.import_module(f"nnlib.{bug.target.split('.')[0]}")
     names = dict(vars(module))
     exec(bug.source(), names)
@@ -161,6 +160,26 @@ def test_source_and_patch_are_code_that_runs_where_the_right_function_stood(name
     with bug.planted():
         assert finding == CHECKS[check]()
     assert not finding
+
+
+@every_bug
+def test_a_patch_shows_the_first_line_and_every_change(name):
+    whole, shown = BUGS[name].patch(context=99).splitlines(), BUGS[name].patch().splitlines()
+    assert shown[0] == whole[0]
+    assert [line for line in shown if line[0] in "+-"] == [line for line in whole if line[0] in "+-"]
+    assert " ..." not in whole
+
+
+def test_a_patch_says_where_lines_are_left_out():
+    assert BUGS["momentum-reset"].patch(context=1).splitlines() == [
+        " def update(self, theta, g, **state):",
+        " ...",
+        "     if self.momentum:",
+        '-        v = state["v"]',
+        "+        v = np.zeros_like(theta)",
+        "         v *= self.momentum",
+        " ...",
+    ]
 
 
 @every_bug
@@ -253,6 +272,12 @@ def test_a_patient_has_one_bug_that_only_the_right_name_diagnoses(number):
             assert BUGS[hidden].title not in answer
     with clinic.patient(number):
         assert clinic._resolve(BUGS[hidden].target) is BUGS[hidden].wrong
+
+
+def test_gradients_that_are_zero_both_times_are_named_and_not_counted_as_a_factor():
+    with BUGS["zero-weights"].planted():
+        evidence = CHECKS["batch"]().evidence
+    assert evidence == "gradients change by factors 1.00 to 1.00; zero both times: 0.W, 0.b, 2.W"
 
 
 def test_an_answer_is_told_the_first_check_that_tells_it_from_the_patient():

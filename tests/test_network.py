@@ -131,6 +131,16 @@ def test_a_saved_network_comes_back_bit_for_bit(make, tmp_path, rng):
     assert not np.array_equal(next(iter(again.params().values())), next(iter(net.params().values())))
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o777, 0o600)])
+def test_a_saved_file_is_for_those_the_umask_allows_and_always_for_its_owner(umask, mode, tmp_path):
+    before = os.umask(umask)  # Pyodide's is 0o777
+    try:
+        small().save(tmp_path / "net.npz")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "net.npz").stat().st_mode & 0o777 == mode
+
+
 def test_saving_replaces_an_older_file_only_when_complete(tmp_path, monkeypatch):
     path = tmp_path / "net.npz"
     small(1).save(path)
