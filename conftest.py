@@ -1,5 +1,6 @@
 """What every test shares: strict NumPy, a seeded generator, a fixed Hypothesis profile, one thread."""
 
+import io
 import os
 
 # Tests run in several processes: threads of their matrix products would only wait for one another.
@@ -26,6 +27,26 @@ def _numpy_errors_raise():
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         yield
     plt.close("all")
+
+
+@pytest.fixture
+def sphinx_page(tmp_path):
+    """Build one page in `tmp_path`: a function of its file's name, its text and a conf.py."""
+
+    def build(name, text, conf):
+        from sphinx.application import Sphinx
+        from sphinx.util.docutils import docutils_namespace
+
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / "conf.py").write_text(f"{conf}\nhtml_theme = 'basic'\n", encoding="utf-8")
+        folder, said = str(tmp_path), io.StringIO()
+        with docutils_namespace():  # what this application registers goes with it
+            Sphinx(
+                folder, folder, f"{folder}/out", f"{folder}/doctrees", "html", status=None, warning=said
+            ).build()
+        return (tmp_path / "out" / "index.html").read_text("utf-8"), said.getvalue()
+
+    return build
 
 
 @pytest.fixture

@@ -40,26 +40,15 @@ def test_settings_of_the_directive_are_numbers_flags_or_texts(text, value):
     assert live_explorers.number_or_text(text) == value
 
 
-def built(source, tmp_path):
+@pytest.fixture
+def built(sphinx_page):
     """The HTML of a page with only this extension, and what Sphinx said."""
-    from io import StringIO
-
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace
-
-    (tmp_path / "index.rst").write_text(f"Title\n=====\n\n{source}\n", encoding="utf-8")
-    (tmp_path / "conf.py").write_text("extensions = ['live_explorers']\nhtml_theme = 'basic'\n")
-    said = StringIO()
-    folder = str(tmp_path)
-    with docutils_namespace():  # what this application registers goes with it
-        Sphinx(
-            folder, folder, f"{folder}/out", f"{folder}/doctrees", "html", status=None, warning=said
-        ).build()
-    return (tmp_path / "out" / "index.html").read_text("utf-8"), said.getvalue()
+    conf = "extensions = ['live_explorers']"
+    return lambda source: sphinx_page("index.rst", f"Title\n=====\n\n{source}\n", conf)
 
 
-def test_a_page_of_prose_can_show_an_explorer(tmp_path):
-    html, said = built(".. explorer:: convolution kernel=blur stride=2", tmp_path)
+def test_a_page_of_prose_can_show_an_explorer(built, tmp_path):
+    html, said = built(".. explorer:: convolution kernel=blur stride=2")
     assert said == ""
     assert '<div class="explorer" data-explorer="convolution" data-state="recorded">' in html
     assert '"settings":{"kernel":"blur","stride":2}' in html
@@ -67,8 +56,8 @@ def test_a_page_of_prose_can_show_an_explorer(tmp_path):
     assert (tmp_path / "out" / "_static" / "live" / "worker.js").is_file()
 
 
-def test_a_page_without_an_explorer_loads_nothing_of_them(tmp_path):
-    assert "live/explorers" not in built("Words.", tmp_path)[0]
+def test_a_page_without_an_explorer_loads_nothing_of_them(built):
+    assert "live/explorers" not in built("Words.")[0]
 
 
 @pytest.mark.parametrize(
@@ -78,5 +67,5 @@ def test_a_page_without_an_explorer_loads_nothing_of_them(tmp_path):
         ("convolution stride=9", "stride must be a whole number"),
     ],
 )
-def test_a_mistake_in_a_page_is_named(arguments, message, tmp_path):
-    assert message in built(f".. explorer:: {arguments}", tmp_path)[1]
+def test_a_mistake_in_a_page_is_named(arguments, message, built):
+    assert message in built(f".. explorer:: {arguments}")[1]

@@ -3,7 +3,6 @@
 import re
 import sys
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -218,25 +217,15 @@ def directive(text, name="q-test", **options):
     return "\n".join([f":::{{question}} {name}", *lines, "", text.strip(), ":::"])
 
 
-def built(source, tmp_path):
+@pytest.fixture
+def built(sphinx_page):
     """The HTML of a page with only this extension, and what Sphinx said."""
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace
-
-    (tmp_path / "index.md").write_text(f"# Title\n\n{source}\n", encoding="utf-8")
-    (tmp_path / "conf.py").write_text(
-        "extensions = ['myst_parser', 'quiz']\nmyst_enable_extensions = ['colon_fence', 'dollarmath']\n"
-        "html_theme = 'basic'\n"
-    )
-    said = StringIO()
-    folder = str(tmp_path)
-    with docutils_namespace():
-        Sphinx(folder, folder, f"{folder}/out", f"{folder}/doctrees", "html", None, None, said).build()
-    return (tmp_path / "out" / "index.html").read_text("utf-8"), said.getvalue()
+    conf = "extensions = ['myst_parser', 'quiz']\nmyst_enable_extensions = ['colon_fence', 'dollarmath']"
+    return lambda source: sphinx_page("index.md", f"# Title\n\n{source}\n", conf)
 
 
-def test_a_choice_is_shown_with_native_controls_and_folded_answers(tmp_path):
-    html, said = built(directive(GOOD), tmp_path)
+def test_a_choice_is_shown_with_native_controls_and_folded_answers(built):
+    html, said = built(directive(GOOD))
     assert said == ""
     assert html.count('<input type="radio" name="q-test"') == 3
     assert '<fieldset aria-describedby="q-test-text"><legend>Question 1</legend>' in html
@@ -250,9 +239,9 @@ def test_a_choice_is_shown_with_native_controls_and_folded_answers(tmp_path):
     assert re.search(r'Read about it in <a class="reference internal" href="#">.*Title', html)
 
 
-def test_several_right_answers_get_boxes_and_a_number_a_field(tmp_path):
+def test_several_right_answers_get_boxes_and_a_number_a_field(built):
     several = directive(GOOD.replace("- [ ] (5,)", "- [x] (5,)"), "q-several")
-    html, said = built(f"{several}\n\n{directive(NUMBER, 'q-number', answer='1/4')}", tmp_path)
+    html, said = built(f"{several}\n\n{directive(NUMBER, 'q-number', answer='1/4')}")
     assert said == ""
     assert html.count('type="checkbox"') == 3
     assert 'data-kind="number" data-answer="0.25" data-tolerance="0.0025"' in html
@@ -260,15 +249,15 @@ def test_several_right_answers_get_boxes_and_a_number_a_field(tmp_path):
     assert "<legend>Question 2</legend>" in html
 
 
-def test_a_question_may_be_fenced_with_backticks_and_hold_code(tmp_path):
+def test_a_question_may_be_fenced_with_backticks_and_hold_code(built):
     code = GOOD.replace("What is", "Look:\n\n```python\nX.T\n```\n\nWhat is")
-    html, said = built(directive(code).replace(":::", "````"), tmp_path)
+    html, said = built(directive(code).replace(":::", "````"))
     assert said == ""
     assert 'class="highlight-python' in html
 
 
-def test_a_page_without_questions_loads_nothing_of_them(tmp_path):
-    assert "quiz." not in built("Words.", tmp_path)[0]
+def test_a_page_without_questions_loads_nothing_of_them(built):
+    assert "quiz." not in built("Words.")[0]
 
 
 @pytest.mark.parametrize(
@@ -279,10 +268,10 @@ def test_a_page_without_questions_loads_nothing_of_them(tmp_path):
         (f"{directive(GOOD)}\n\n{directive(GOOD)}", "another question has this name, in index"),
     ],
 )
-def test_a_mistake_in_a_page_is_a_warning(source, message, tmp_path):
-    assert f"WARNING: question q-test: {message}" in built(source, tmp_path)[1]
+def test_a_mistake_in_a_page_is_a_warning(source, message, built):
+    assert f"WARNING: question q-test: {message}" in built(source)[1]
 
 
-def test_a_page_that_is_read_again_may_keep_its_names(tmp_path):
-    assert built(directive(GOOD), tmp_path)[1] == ""
-    assert built(f"New words.\n\n{directive(GOOD)}", tmp_path)[1] == ""
+def test_a_page_that_is_read_again_may_keep_its_names(built):
+    assert built(directive(GOOD))[1] == ""
+    assert built(f"New words.\n\n{directive(GOOD)}")[1] == ""
