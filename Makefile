@@ -1,16 +1,18 @@
 # Two commands matter: `make book` and `make test`. Everything else is for those who write the course.
 PYTHON ?= python3
 PORT   ?= 8000
+CLASS  ?= assignments
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JB     := $(BIN)/jupyter-book
+NBGRADER := $(BIN)/python -c 'import nbgrader' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[classroom]'
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve test lint coverage notebooks lab clean
+.PHONY: help install book serve test lint coverage notebooks lab assignments grade feedback clean teacher-book
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -42,13 +44,33 @@ lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 coverage: $(READY)  ## branch coverage of nnlib, which must be 100 %
-	$(BIN)/python -m pytest tests nnlib --ignore tests/browser -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
+	$(BIN)/python -m pytest tests nnlib --ignore tests/browser --ignore tests/test_classroom.py -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
+
+teacher-book: $(READY)  ## build the answer key: solutions, hidden tests, rubrics, keys; not for students
+	@rm -rf _build/teacher
+	$(BIN)/python assignments/teacher-book/stage.py _build/teacher/source
+	$(JB) build _build/teacher/source --nitpick --warningiserror --keep-going --quiet > /dev/null
+	@mv _build/teacher/source/_build/html _build/teacher/html
+	@echo
+	@echo "The answer key is built: _build/teacher/html/index.html"
+	@echo "Open that file. Do not publish the folder _build/teacher."
 
 notebooks: $(READY)  ## execute all notebooks in place
 	$(BIN)/python notebooks/execute.py
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
+
+assignments: $(READY)  ## write the students' version of the problem sets (assignments/release)
+	@$(NBGRADER)
+	$(BIN)/python assignments/classroom.py release $(SET)
+
+grade: $(READY)  ## grade the submissions of a class (SET=ps1 CLASS=folder)
+	@$(NBGRADER)
+	$(BIN)/python assignments/classroom.py grade $(SET) --class $(CLASS)
+
+feedback: $(READY)  ## after grading by hand: feedback and tables again (SET=ps1 CLASS=folder)
+	$(BIN)/python assignments/classroom.py feedback $(SET) --class $(CLASS)
 
 clean:  ## remove what was built, keep .venv
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage runs

@@ -1,0 +1,1 @@
+collect_ignore_glob = ["*.py"]  # answers to problem sets, read by test_assignments.py: nothing to import
