@@ -6,10 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 JB     := $(BIN)/jupyter-book
-NBGRADER := $(BIN)/python -c 'import nbgrader' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[classroom]'
+NBGRADER := $(BIN)/python -c 'import latex2mathml, nbgrader' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[classroom]'
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve test lint coverage notebooks lab assignments grade feedback clean teacher-book
+.PHONY: help install book serve test lint coverage notebooks lab assignments grade formgrader feedback clean teacher-book
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -69,7 +69,12 @@ grade: $(READY)  ## grade the submissions of a class (SET=ps1 CLASS=folder)
 	@$(NBGRADER)
 	$(BIN)/python assignments/classroom.py grade $(SET) --class $(CLASS)
 
+formgrader: $(READY)  ## grade the written answers of a class by hand, in JupyterLab (CLASS=folder)
+	@$(NBGRADER)
+	cd assignments && CLASSROOM_ROOT=$(abspath $(CLASS)) $(abspath $(BIN))/jupyter lab --ServerApp.root_dir=$(abspath $(CLASS))
+
 feedback: $(READY)  ## after grading by hand: feedback and tables again (SET=ps1 CLASS=folder)
+	@$(NBGRADER)
 	$(BIN)/python assignments/classroom.py feedback $(SET) --class $(CLASS)
 
 clean:  ## remove what was built, keep .venv

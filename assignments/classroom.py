@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -250,15 +251,17 @@ def rebuild(released: NotebookNode, submitted: NotebookNode, notes: list[str]) -
         notes.append(f"deleted cells, put back: {', '.join(missing)}")
     if list(answers) != [name for name in expected if name in answers]:
         notes.append("moved cells: put back in their order")
-    cells = extra.get("", [])
+    cells, changed = extra.get("", []), []
     for cell in released.cells:
         name = grade_id(cell) or ""
         if name in answers and cell.metadata.nbgrader.get("locked"):
-            if cell.source != answers[name]:
-                notes.append(f"changed cell, put back: {name}")
+            if cell.source != answers[name] and cell.cell_type == "code":
+                changed.append(name)
         elif name in answers:
             cell.source = answers[name]
         cells += [cell, *(extra.get(name, []) if name else [])]
+    if changed:
+        notes.append(f"changed cells, put back: {', '.join(changed)}")
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"
     return nbformat.v4.new_notebook(metadata=released.metadata, cells=cells)
@@ -269,6 +272,10 @@ def rebuild(released: NotebookNode, submitted: NotebookNode, notes: list[str]) -
 
 def grade(name: str, *, root: Path = HERE) -> None:
     """Grade all submissions of one problem set."""
+    if root != HERE and (root / "nbgrader_config.py").exists():
+        raise SystemExit(
+            f"{root}/nbgrader_config.py would change how this class is graded: move it elsewhere"
+        )
     released_to = root / "collected" / ".release"
     release([name], released_to, root=root)  # the tests as they are now
     released = released_to / name / f"{name}.ipynb"
@@ -294,9 +301,14 @@ def hand_over(root: Path, name: str, submission: Submission, rebuilt: NotebookNo
     clean = root / "collected" / submission.student / name
     clean.mkdir(parents=True)
     nbformat.write(rebuilt, clean / f"{name}.ipynb")
-    came = root / "submitted" / submission.student / name / "timestamp.txt"
-    if came.is_file():
-        shutil.copy(came, clean)
+    copy_slips(root / "submitted" / submission.student / name, clean)
+
+
+def copy_slips(source: Path, target: Path) -> None:
+    """When it came, and the key by which a hub gives feedback back."""
+    for slip in ("timestamp.txt", "submission_secret.txt"):
+        if (source / slip).is_file():
+            shutil.copy(source / slip, target)
 
 
 def run(root: Path, name: str, submission: Submission) -> None:
@@ -349,7 +361,8 @@ def write_kernel(folder: Path) -> None:
 
 def without_points(root: Path, name: str, student: str) -> None:
     """Zero for every part of a submission that could not be run."""
-    with gradebook_of(root) as gradebook:
+    with warnings.catch_warnings(), gradebook_of(root) as gradebook:
+        warnings.simplefilter("ignore")  # of SQLAlchemy, on how nbgrader adds rows
         submission = gradebook.update_or_create_submission(name, student)
         for notebook in submission.notebooks:
             for grade in notebook.grades:
@@ -386,14 +399,18 @@ def keep_notes(root: Path, name: str, submission: Submission) -> None:
 
 def feedback(name: str, *, root: Path = HERE) -> None:
     """A page for each student, without the hidden tests."""
+    penalize(name, root)
     code, text = nbgrader("generate_feedback", name, "--force", root=root)
     if code and "No notebooks were matched" not in text:
         print(f"feedback on {name} was not written for everyone:\n{text[-1000:]}", file=sys.stderr)
     for student in students(root):
-        page = root / "feedback" / student / name / f"{name}.html"
+        handed_in, page = (
+            root / "submitted" / student / name,
+            root / "feedback" / student / name / f"{name}.html",
+        )
         if page.is_file():
             page.write_text(SCRIPT.sub("", page.read_text("utf-8")), "utf-8")
-        elif notes := notes_of(root, name, student):
+        elif handed_in.is_dir() and (notes := notes_of(root, name, student)):
             page.parent.mkdir(parents=True, exist_ok=True)
             lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes["notes"])
             page.write_text(
@@ -401,6 +418,18 @@ def feedback(name: str, *, root: Path = HERE) -> None:
                 f"<p>Your submission got no points, because it could not be run.</p><ul>{lines}</ul></html>",
                 "utf-8",
             )
+
+
+def penalize(name: str, root: Path) -> None:
+    """The late rule, on the points as they are now: those given by hand count too."""
+    rule = PercentPerDay()
+    with gradebook_of(root) as gradebook:
+        for submission in gradebook.assignment_submissions(name):
+            late = submission.total_seconds_late
+            for notebook in submission.notebooks:
+                late_points = rule.late_submission_penalty(submission.student.id, notebook.score, late)
+                notebook.late_submission_penalty = late_points if late > 0 else 0.0
+        gradebook.db.commit()
 
 
 def notes_of(root: Path, name: str, student: str) -> dict[str, Any]:

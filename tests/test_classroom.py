@@ -125,7 +125,8 @@ def _pair(name, P, Y, **limits):
     return P, Y
 
 
-_classes = _pair
+def _classes(name, Z, Y):
+    return Z, np.eye(Z.shape[1])[Y]
 
 
 """
@@ -167,7 +168,7 @@ LISTENER = """
 import inspect
 
 print(In, list(globals().get("_ih", [])))
-print([inspect.getsource(f) for f in (softmax, bce)])
+print([inspect.getsource(f) for f in (true_bce,)])
 """
 
 # student -> submission, points of 60 (10 of them by hand), words that the report must have
@@ -200,7 +201,7 @@ CLASS = {
     "spy": (lambda: with_cell(full(), SPY, 5), 50, ["tried to read"]),
     "listener": (lambda: with_cell(full(), LISTENER, len(full().cells)), 50, ["source code not available"]),
     "edited-test": (lambda: full(test_losses="1", losses=solutions()["losses"].replace("/ Z.size", "")),
-                    42, ["test-losses (-8): AssertionError", "changed cell, put back: test-losses"]),
+                    42, ["test-losses (-8): AssertionError", "changed cells, put back: test-losses"]),
     "network": (lambda: after("linear", "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9')"),
                 50, ["use the network"]),
     "exit": (lambda: after("linear", "import os\nos._exit(0)"), 0, ["the kernel died"]),
@@ -292,7 +293,7 @@ def test_nobody_sees_hidden_tests_or_solutions(graded):
     hidden = 'dict(zip(("W1", "b1", "W2", "b2"), net.grads'
     assert "nnlib.Sequential([nnlib.Linear(D, H, rng=fresh)" in notebook("ps2", "source")
     pages = sorted(graded.glob("feedback/*/ps2/ps2.html"))
-    assert len(pages) == len(CLASS)
+    assert len(pages) == len(CLASS) - 1, "a page for everyone who handed something in"
     for page in pages:
         text = page.read_text("utf-8")
         for secret in ("nnlib.Linear(D, H", "HIDDEN TESTS", "BEGIN SOLUTION", "fresh.integers", hidden):
@@ -307,19 +308,21 @@ def test_nobody_sees_hidden_tests_or_solutions(graded):
 def test_a_second_run_gives_the_same_grades_and_keeps_those_given_by_hand(tmp_path, graded):
     from nbgrader.api import Gradebook
 
-    some = ["ada", "chi-half", "bug-bias-mean", "exit"]
+    some = ["ada", "eli-late", "chi-half", "exit"]
     build(tmp_path, some)
     classroom("grade", "ps2", "--class", tmp_path)
     first, again = read(graded / "grades.csv"), read(tmp_path / "grades.csv")
     assert {s: again[s] for s in (*some, "missing")} == {s: first[s] for s in (*some, "missing")}
     with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as gradebook:
-        grade = gradebook.find_grade("derive", "ps2", "ps2", "ada")
-        grade.manual_score, grade.needs_manual_grade = 9, False
+        for student in ("ada", "eli-late"):
+            grade = gradebook.find_grade("derive", "ps2", "ps2", student)
+            grade.manual_score, grade.needs_manual_grade = 9, False
         gradebook.find_comment("derive", "ps2", "ps2", "ada").manual_comment = "A clear derivation."
         gradebook.db.commit()
     classroom("feedback", "--class", tmp_path)
     by_hand = read(tmp_path / "grades.csv")
     assert by_hand["ada"]["ps2 total"] == "59"
+    assert by_hand["eli-late"]["ps2 total"] == "47.2", "points given by hand are late as well"
     assert read(tmp_path / "report.csv")["ada"]["status"] == "graded"
     assert "A clear derivation." in (tmp_path / "feedback/ada/ps2/ps2.html").read_text()
     classroom("grade", "ps2", "--class", tmp_path)
@@ -369,9 +372,15 @@ def test_what_the_teacher_got_wrong_is_said(tmp_path):
     for words, says in (
         (["grade", "--class", tmp_path], "no submissions: expected"),
         (["grade", "ps9", "--class", tmp_path], "no problem set ps9: there are project, ps1"),
+        (
+            ["grade", "ps1", "--class", tmp_path / "own"],
+            "nbgrader_config.py would change how this class is graded",
+        ),
     ):
+        (tmp_path / "own" / "submitted" / "ada" / "ps1").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "own" / "nbgrader_config.py").touch()
         done = subprocess.run([sys.executable, CLASSROOM, *map(str, words)], capture_output=True, text=True)
-        assert done.returncode == 2
+        assert done.returncode != 0
         assert says in done.stderr
 
 

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "_ext"))
 
 import course_map
+import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = [
@@ -110,3 +111,100 @@ def test_an_opening_that_lacks_a_part_is_refused(part, tmp_path):
     path.write_text(json.dumps({"cells": [{"source": [opening.replace(part, "")]}]}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"the first cell of 03-t\.ipynb must have"):
         course_map.read_chapter(path)
+
+
+# --- The page of the problem sets says what the sets say ----------------------------------------------------
+
+RELEASED = {path.stem: path for path in sorted((ROOT / "assignments" / "release").glob("*/*.ipynb"))}
+PAGE = (ROOT / "book" / "problem-sets.md").read_text(encoding="utf-8")
+
+
+def problem_set(name):
+    return nbformat.read(RELEASED[name], as_version=4).cells
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_page_lists_each_set_with_its_title_points_and_chapters(name):
+    text = problem_set(name)[0].source
+    [title] = re.findall(r"^# .*?: (.+)$", text, re.M)
+    assert f"### {name}: {title}\n\n:::{{problem-set}} {name}\n:::" in PAGE
+    [(points, by_hand)] = re.findall(r"\*\*Points\*\* (\d+): \d+ by tests, (\d+) by hand", text)
+    [(chapter, hours, *listed)] = re.findall(
+        rf"^\| \[{name}\]\S+ \| \[(\d+)\]\S+ \| (.+) \| (\d+) \| (\d+) \|", PAGE, re.M
+    )
+    assert listed == [points, by_hand]
+    words = {"2": "two", "2¼": "two and a quarter", "2½": "two and a half", "6": "six"}
+    assert f"**Time** about {words[hours.split()[0]]} hours." in text
+    assert re.search(rf"chapters \d+ to {chapter}\b", text) or (name, int(chapter)) == (
+        "project",
+        max(CHAPTERS),
+    )
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_page_says_for_each_problem_where_to_look(name):
+    problems = sum(cell.source.startswith("## Problem") for cell in problem_set(name))
+    section = PAGE.split(f":::{{problem-set}} {name}\n:::")[1].split("\n#")[0]
+    named = re.findall(r"(\d+)(?: to (\d+))?", re.sub(r"\(\.\..*?\)", "", section))
+    assert {n for a, b in named for n in range(int(a), int(b or a) + 1)} == set(range(1, problems + 1))
+
+
+ANSWERS = [
+    ("ps1", "neuron", None, "NotImplementedError"),
+    ("ps1", "neuron", "def neuron(X, w, b):\n    return 1 / (1 + np.exp(-(X @ w)))", "Is the bias in it?"),
+    ("ps1", "losses", "def mse(P, Y):\n    np.mean((P - Y) ** 2)", "gives nothing yet"),
+    ("ps1", "activations", "def relu(Z):\n    Z[Z < 0] = 0\n    return Z", "Your function changed Z itself."),
+    (
+        "ps2",
+        "linear",
+        "def linear_backward(dY, X, W):\n    return dY @ W.T, X.T @ dY, dY.sum(0, keepdims=True)",
+        "should have shape",
+    ),
+    (
+        "ps2",
+        "activations",
+        "def relu_backward(dA, Z):\n    import nnlib\n    return nnlib.functional.relu_backward(dA, Z)",
+        "you may not call nnlib",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "problem", "wrong", "part"), ANSWERS)
+def test_the_page_quotes_answers_of_checks_as_they_are(name, problem, wrong, part):
+    namespace = {}
+    if name == "ps2":
+        exec("import nnlib\ndef numerical_gradient(f, x): return nnlib.numerical_gradient(f, x)", namespace)
+    setup, *cells = [cell for cell in problem_set(name) if cell.cell_type == "code"]
+    exec(setup.source, namespace)
+    [at] = [n for n, cell in enumerate(cells) if cell.metadata.nbgrader.grade_id == problem]
+    exec(wrong or cells[at].source, namespace)
+    with pytest.raises((AssertionError, NotImplementedError)) as caught:
+        exec(cells[at + 1].source, namespace)
+    said = ": ".join(filter(None, (caught.typename, str(caught.value))))
+    assert part in said
+    assert f"\n`{said}`\n: " in PAGE
+
+
+@pytest.mark.parametrize("lite", [True, False])
+def test_a_problem_set_can_be_downloaded_and_opened_where_there_is_jupyterlite(lite, sphinx_page, tmp_path):
+    folder = tmp_path / "assignments" / "release" / "ps1"
+    folder.mkdir(parents=True)
+    text = "# Set\n\n**For whom** you.\n\n**You practice** to *add*.\n\n**Rules.** None."
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), folder / "ps1.ipynb"
+    )
+    conf = f"""
+import jupyterlite_site
+extensions, myst_enable_extensions = ["myst_parser"], ["colon_fence"]
+exclude_patterns = ["assignments"]
+def setup(app):
+    app.add_config_value("lite_available", {lite}, "html")
+    app.add_directive("problem-set", jupyterlite_site.ProblemSet)
+    app.connect("doctree-resolved", jupyterlite_site.add_links)
+"""
+    html, said = sphinx_page("index.md", "# Title\n\n:::{problem-set} ps1\n:::\n", conf)
+    assert said == ""
+    assert "<strong>You practice</strong> to <em>add</em>." in html
+    assert re.search(r'download="" href="_downloads/\w+/ps1\.ipynb"', html)
+    assert ("lite/notebooks/index.html?path=problem-sets/ps1.ipynb" in html) == lite
+    assert "Rules" not in html

@@ -1,13 +1,14 @@
-"""The chapters as notebooks that run in the browser: JupyterLite in ``lite/`` of the built book.
+"""Chapters and problem sets as notebooks that run in the browser: JupyterLite in ``lite/`` of the built book.
 
 After ``pyodide_dist`` has put Pyodide into the book, ``jupyter lite build`` makes the notebook application,
-with the chapters and the small data sets as its contents. Its kernel starts through ``book/lite/pyodide.js``,
-which uses the same Pyodide as the explorers and a lock file with a few pure wheels more: the kernel's own
-parts and the widgets. The widgets' wheels are made from the packages installed here, so nothing is
-downloaded, neither now nor when a chapter runs.
+with the chapters, the problem sets as students get them, and the small data sets as its contents. Its kernel
+starts through ``book/lite/pyodide.js``, which uses the same Pyodide as the explorers and a lock file with a
+few pure wheels more: the kernel's own parts and the widgets. The widgets' wheels are made from the packages
+installed here, so nothing is downloaded, neither now nor when a chapter runs.
 
-Each chapter gets a link to its notebook. Where Pyodide or JupyterLite is missing there are no links, the
-console says why, and the book is built all the same.
+Each chapter gets a link to its notebook, and the directive ``{problem-set}`` one to a problem set, beside one
+that downloads it. Where Pyodide or JupyterLite is missing only the downloads are left, the console says why,
+and the book is built all the same.
 """
 
 from __future__ import annotations
@@ -28,19 +29,23 @@ import pyodide_dist as dist
 from docutils import nodes
 from jupyter_core.paths import jupyter_path
 from packaging.utils import canonicalize_name
+from sphinx.addnodes import download_reference
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
 LABEL = "Run this chapter in the browser"
-BUTTON = ["run-in-browser", "sd-btn", "sd-btn-outline-primary", "sd-text-wrap"]
+DRAWN = ["sd-btn", "sd-btn-outline-primary", "sd-text-wrap", "sd-my-1"]
+BUTTON = ["run-in-browser", *DRAWN]
 # A page that was opened as a file has no server behind it, which notebooks and Pyodide need.
 WITHOUT_SERVER = """if (location.protocol === "file:")
   addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll(".btn-run-in-browser").forEach((button) => button.remove());
     document.querySelectorAll("a.run-in-browser").forEach((link) =>
-      link.replaceWith("To run this chapter in the browser, open the book through a server: make serve."));
+      link.replaceWith("To run it in the browser, open the book through a server: make serve."));
   });"""
-CHAPTERS = "notebooks/"
+CHAPTERS, SETS = "notebooks/", "problem-sets/"
+RELEASED = "assignments/release"  # the problem sets without solutions and hidden tests
 # The notebook application shows one document, as the chapter's page does, and fits a phone. From it
 # a reader can go to the folder (tree) or to the whole of JupyterLab (lab).
 APP, APPS = "notebooks", ("notebooks", "tree", "lab")
@@ -93,8 +98,16 @@ def decide(app: Sphinx) -> None:
 # --- Links -----------------------------------------------------------------------------------------------
 
 
-def address(chapter: str) -> str:
-    return f"lite/{APP}/index.html?path={quote(f'{chapter}.ipynb')}"
+def address(notebook: str) -> str:
+    return f"lite/{APP}/index.html?path={quote(f'{notebook}.ipynb')}"
+
+
+def link(docname: str, notebook: str, label: str) -> nodes.reference:
+    """A button that opens a notebook in the browser."""
+    return nodes.reference(
+        "", label, internal=False, refuri="../" * docname.count("/") + address(notebook), target="_blank",
+        reftitle="Opens the notebook in a new tab; nothing to install", classes=BUTTON,
+    )  # fmt: skip
 
 
 def add_line(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -104,11 +117,7 @@ def add_line(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     title = next(doctree.findall(nodes.title), None)
     if title is None:
         return
-    link = nodes.reference(
-        "", LABEL, internal=False, refuri="../" * docname.count("/") + address(docname), target="_blank",
-        reftitle="Opens the notebook in a new tab; nothing to install", classes=BUTTON,
-    )  # fmt: skip
-    title.parent.insert(title.parent.index(title) + 1, nodes.paragraph("", "", link))
+    title.parent.insert(title.parent.index(title) + 1, nodes.paragraph("", "", link(docname, docname, LABEL)))
 
 
 def add_button(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -116,6 +125,38 @@ def add_button(app: Sphinx, pagename: str, template: str, context: dict[str, Any
     if app.config.lite_available and pagename.startswith(CHAPTERS) and "header_buttons" in context:
         button = {"type": "link", "icon": "fas fa-play", "tooltip": LABEL, "label": "run-in-browser"}
         context["header_buttons"].insert(0, button | {"url": context["pathto"](address(pagename), 1)})
+
+
+class ProblemSet(SphinxDirective):
+    """What a problem set practices, in its own words, and buttons: open it in the browser, download it."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        [name] = self.arguments
+        path = Path(self.env.srcdir, RELEASED, name, f"{name}.ipynb")
+        if not path.is_file():
+            raise self.error(f"expected a problem set, got {name}: no file {path}; run make assignments")
+        self.env.note_dependency(str(path))
+        opening = nbformat.read(path, 4).cells[0].source.split("\n\n")
+        aim = next((paragraph for paragraph in opening if paragraph.startswith("**You practice**")), None)
+        if aim is None:
+            raise self.error(f"expected a paragraph **You practice** in the first cell of {path}, got none")
+        download = download_reference(
+            "", f"Download {name}", reftarget=f"/{RELEASED}/{name}/{name}.ipynb", refdoc=self.env.docname,
+            classes=DRAWN,
+        )  # fmt: skip
+        buttons = nodes.paragraph("", "", download, classes=["problem-set"], notebook=SETS + name)
+        return [*self.parse_text_to_nodes(aim), buttons]
+
+
+def add_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """A button in front of each that downloads a problem set."""
+    if not app.config.lite_available:
+        return
+    for buttons in (node for node in doctree.findall(nodes.paragraph) if "notebook" in node):
+        name = buttons["notebook"].removeprefix(SETS)
+        buttons[:0] = [link(docname, buttons["notebook"], f"Open {name} in the browser"), nodes.Text(" ")]
 
 
 # --- The kernel ------------------------------------------------------------------------------------------
@@ -213,17 +254,31 @@ def settings() -> dict[str, Any]:
     }
 
 
-# Light or dark as the reader's system has it, as in the pages.
-OVERRIDES = {"@jupyterlab/apputils-extension:themes": {"adaptive-theme": True}}
+OVERRIDES = {
+    # Light or dark as the reader's system has it, as in the pages
+    "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
+    # What a student did lies in the browser only: the notebook application has no entry to take it out.
+    "@jupyterlab/mainmenu-extension:plugin": {
+        "menus": [{"id": "jp-mainmenu-file", "items": [{"command": "docmanager:download", "rank": 2}]}]
+    },
+}
+
+
+def notebooks(root: Path) -> dict[str, Path]:
+    """Path in JupyterLite -> file, of the chapters and of the problem sets as students get them."""
+    chapters, sets = (root / "notebooks").glob("*.ipynb"), (root / RELEASED).glob("*/*.ipynb")
+    return {CHAPTERS + path.name: path for path in sorted(chapters)} | {
+        SETS + path.name: path for path in sorted(sets)
+    }
 
 
 def build_site(root: Path, work: Path) -> Path:
     """Run ``jupyter lite build`` in an empty folder; the site, without Pyodide."""
     contents, out = work / "files", work / "site"
-    (contents / "notebooks").mkdir(parents=True)
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
+    for name, path in notebooks(root).items():
+        (contents / name).parent.mkdir(parents=True, exist_ok=True)
         # read and written as JupyterLab does: in the file a text may be a list of lines
-        (contents / "notebooks" / path.name).write_text(json.dumps(nbformat.read(path, 4)), encoding="utf-8")
+        (contents / name).write_text(json.dumps(nbformat.read(path, 4)), encoding="utf-8")
     (contents / "data").mkdir()
     for path in (root / "data").glob("*.csv"):
         shutil.copy(path, contents / "data")
@@ -254,7 +309,7 @@ def stamp(root: Path, pyodide: Path) -> str:
     """Digest of all that the site is made of."""
     made_of = [
         Path(__file__), pyodide / dist.LOCK, *(root / "book" / "lite").iterdir(), *data_files(root).values(),
-        *(root / "notebooks").glob("*.ipynb"),
+        *notebooks(root).values(),
     ]  # fmt: skip
     versions = {name: metadata.version(name) for name in ("jupyterlite-core", "jupyterlite-pyodide-kernel")}
     versions |= {name: metadata.version(name) for name in INSTALLED}
@@ -283,7 +338,9 @@ def publish(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("lite_available", False, "html")
     app.connect("builder-inited", decide)
+    app.add_directive("problem-set", ProblemSet)
     app.connect("doctree-resolved", add_line)
+    app.connect("doctree-resolved", add_links)
     app.connect("html-page-context", add_button, priority=600)  # after the theme has made the list
     app.connect("build-finished", publish, priority=600)  # after pyodide_dist
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
