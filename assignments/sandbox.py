@@ -12,6 +12,7 @@ runs it in a container or a virtual machine as well.
 from __future__ import annotations
 
 import builtins
+import inspect
 import json
 import linecache
 import os
@@ -118,7 +119,8 @@ class Originals:
         self.code = {
             f: f.__code__
             for values in (*self.kept.values(), *self.methods.values())
-            for f in values.values() if isinstance(f, FunctionType)
+            for value in values.values() if isinstance(value, FunctionType)
+            for f in (value, inspect.unwrap(value))
         }  # fmt: skip
         self.settings = {name: getattr(shell, name) for name in self.SHELL}
         self.transformers = {k: list(v) for k, v in self.settings.items() if isinstance(v, list)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import sys
 from collections.abc import Iterator
 from types import FunctionType
@@ -119,6 +120,9 @@ def _functions() -> Iterator[FunctionType]:
             own = [value for value in vars(module).values() if getattr(value, "__module__", None) == key]
             for owner in (module, *(value for value in own if isinstance(value, type))):
                 for value in list(vars(owner).values()):
-                    # another code cannot take the place of one that refers to variables around it
-                    if isinstance(value, FunctionType) and value.__module__ == key and not value.__closure__:
-                        yield value
+                    if isinstance(value, FunctionType) and value.__module__ == key:
+                        function = inspect.unwrap(value)  # under a check of shapes, and whoever calls that
+                        if (
+                            not function.__closure__
+                        ):  # another code cannot replace one with variables around it
+                            yield function

@@ -1,6 +1,7 @@
 """What a student reads when a problem is not solved yet: sentences that help, and no false alarm."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_nnlib_refuses_to_help_and_is_whole_again_afterwards():
     ):
         with pytest.raises(AssertionError, match="may not call nnlib"), without_nnlib():
             helped()
-    assert set(before) >= {getattr(F, name) for name in F.__all__}
+    assert set(before) >= {inspect.unwrap(getattr(F, name)) for name in F.__all__}
     assert {function: function.__code__ for function in _functions()} == before
     assert layer.forward(np.ones((1, 2))).shape == (1, 2)
     with pytest.raises(ZeroDivisionError), without_nnlib():
