@@ -43,8 +43,9 @@ lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/python -m pip install --quiet -e '.[lint]'
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+NOT_OF_NNLIB := $(addprefix --ignore tests/,browser $(addsuffix .py,test_assignments test_classroom test_recipes test_teacher_book test_teaching))
 coverage: $(READY)  ## branch coverage of nnlib, which must be 100 %
-	$(BIN)/python -m pytest tests nnlib --ignore tests/browser --ignore tests/test_classroom.py -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
+	$(BIN)/python -m pytest tests nnlib $(NOT_OF_NNLIB) -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
 
 teacher-book: $(READY)  ## build the answer key: solutions, hidden tests, rubrics, keys; not for students
 	@rm -rf _build/teacher
