@@ -700,14 +700,15 @@ def pool_to_all(dY: Array, X: Array, *, kernel_size: int, stride: int | None = N
     caught_by="overfit optimizer",
 )
 def uphill(self: SGD, theta: Array, g: Array, **state: Array) -> None:
+    s, r = self._between(theta)
     if self.weight_decay:
-        g = g + self.weight_decay * theta
+        g = np.add(g, np.multiply(theta, self.weight_decay, out=s), out=r)
     if self.momentum:
         v = state["v"]
         v *= self.momentum
-        v += (1 - self.dampening) * g
-        g = g + self.momentum * v if self.nesterov else v
-    theta += self.lr * g
+        v += np.multiply(g, 1 - self.dampening, out=s)
+        g = np.add(g, np.multiply(v, self.momentum, out=s), out=r) if self.nesterov else v
+    theta += np.multiply(g, self.lr, out=s)
 
 
 @_bug(
@@ -723,14 +724,15 @@ def uphill(self: SGD, theta: Array, g: Array, **state: Array) -> None:
     caught_by="optimizer",
 )
 def momentum_reset(self: SGD, theta: Array, g: Array, **state: Array) -> None:
+    s, r = self._between(theta)
     if self.weight_decay:
-        g = g + self.weight_decay * theta
+        g = np.add(g, np.multiply(theta, self.weight_decay, out=s), out=r)
     if self.momentum:
         v = np.zeros_like(theta)
         v *= self.momentum
-        v += (1 - self.dampening) * g
-        g = g + self.momentum * v if self.nesterov else v
-    theta -= self.lr * g
+        v += np.multiply(g, 1 - self.dampening, out=s)
+        g = np.add(g, np.multiply(v, self.momentum, out=s), out=r) if self.nesterov else v
+    theta -= np.multiply(g, self.lr, out=s)
 
 
 @_bug(
@@ -769,13 +771,18 @@ def shared_velocity(self: Optimizer, params: Mapping[str, Array], grads: Mapping
 )
 def adam_uncorrected(self: Adam, theta: Array, g: Array, **state: Array) -> None:
     m, v, (beta1, beta2) = state["m"], state["v"], self.betas
+    s, r = self._between(theta)
     if self.weight_decay:
-        g = self._decay(theta, g)
+        g = self._decay(theta, g, s, r)
     m *= beta1
-    m += (1 - beta1) * g
+    m += np.multiply(g, 1 - beta1, out=s)
+    g_squared = np.multiply(g, g, out=s)
     v *= beta2
-    v += (1 - beta2) * g**2
-    theta -= self.lr * m / (np.sqrt(v) + self.eps)
+    v += np.multiply(g_squared, 1 - beta2, out=s)
+    root = np.sqrt(v, out=s)
+    root += self.eps
+    step = np.multiply(m, self.lr, out=r)
+    theta -= np.divide(step, root, out=s)
 
 
 @_bug(
@@ -792,14 +799,19 @@ def adam_uncorrected(self: Adam, theta: Array, g: Array, **state: Array) -> None
 )
 def adam_eps_inside(self: Adam, theta: Array, g: Array, **state: Array) -> None:
     m, v, (beta1, beta2) = state["m"], state["v"], self.betas
+    s, r = self._between(theta)
     if self.weight_decay:
-        g = self._decay(theta, g)
+        g = self._decay(theta, g, s, r)
     m *= beta1
-    m += (1 - beta1) * g
+    m += np.multiply(g, 1 - beta1, out=s)
+    g_squared = np.multiply(g, g, out=s)
     v *= beta2
-    v += (1 - beta2) * g**2
-    v_hat = v / (1 - beta2**self.t)
-    theta -= (self.lr / (1 - beta1**self.t)) * m / np.sqrt(v_hat + self.eps)
+    v += np.multiply(g_squared, 1 - beta2, out=s)
+    v_hat = np.divide(v, 1 - beta2**self.t, out=s)
+    v_hat += self.eps
+    root = np.sqrt(v_hat, out=s)
+    step = np.multiply(m, self.lr / (1 - beta1**self.t), out=r)
+    theta -= np.divide(step, root, out=s)
 
 
 # --- Bugs: around the network -----------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Optimizers and learning-rate schedules.
 
 ``step(params, grads)`` changes the parameter arrays in place. Memory such as a velocity is kept per
-parameter name. `lr` may be changed between steps. A schedule is a function of progress t, from 0 at
-the first step to 1 at the end.
+parameter name. `lr` may be changed between steps. The rules write what comes between (`out=`) into two
+arrays that are kept: new ones of this size in each step would cost more time than the sums in them. A
+schedule is a function of progress t, from 0 at the first step to 1 at the end.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Optimizer:
         self.weight_decay = _check("weight_decay", weight_decay)
         self.t = 0
         self.state: dict[str, dict[str, Array]] = {}
+        self._buffer = np.empty((2, 0))
 
     @property
     def lr(self) -> float:
@@ -96,6 +98,12 @@ class Optimizer:
     def update(self, theta: Array, g: Array, **state: Array) -> None:
         """Update rule for one parameter array, in place."""
         raise NotImplementedError(f"{type(self).__name__} has no update rule: define update(self, theta, g)")
+
+    def _between(self, theta: Array) -> Array:
+        """Two arrays like theta to compute in; what they hold is undefined."""
+        if self._buffer.shape[1] < theta.size or self._buffer.dtype != theta.dtype:
+            self._buffer = np.empty((2, theta.size), theta.dtype)
+        return self._buffer[:, : theta.size].reshape(2, *theta.shape)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
@@ -160,14 +168,15 @@ class SGD(Optimizer):
         self.memories = ("v",) if self.momentum else ()
 
     def update(self, theta: Array, g: Array, **state: Array) -> None:  # noqa: D102
+        s, r = self._between(theta)
         if self.weight_decay:
-            g = g + self.weight_decay * theta
+            g = np.add(g, np.multiply(theta, self.weight_decay, out=s), out=r)
         if self.momentum:
             v = state["v"]
             v *= self.momentum
-            v += (1 - self.dampening) * g
-            g = g + self.momentum * v if self.nesterov else v
-        theta -= self.lr * g
+            v += np.multiply(g, 1 - self.dampening, out=s)
+            g = np.add(g, np.multiply(v, self.momentum, out=s), out=r) if self.nesterov else v
+        theta -= np.multiply(g, self.lr, out=s)
 
 
 class RMSProp(Optimizer):
@@ -214,12 +223,16 @@ class RMSProp(Optimizer):
         self.eps = _check("eps", eps)
 
     def update(self, theta: Array, g: Array, **state: Array) -> None:  # noqa: D102
+        (s, r), v = self._between(theta), state["v"]
         if self.weight_decay:
-            g = g + self.weight_decay * theta
-        v = state["v"]
+            g = np.add(g, np.multiply(theta, self.weight_decay, out=s), out=r)
+        g_squared = np.multiply(g, g, out=s)
         v *= self.alpha
-        v += (1 - self.alpha) * g**2
-        theta -= self.lr * g / (np.sqrt(v) + self.eps)
+        v += np.multiply(g_squared, 1 - self.alpha, out=s)
+        root = np.sqrt(v, out=s)
+        root += self.eps
+        step = np.multiply(g, self.lr, out=r)
+        theta -= np.divide(step, root, out=s)
 
 
 class Adam(Optimizer):
@@ -279,18 +292,23 @@ class Adam(Optimizer):
 
     def update(self, theta: Array, g: Array, **state: Array) -> None:  # noqa: D102
         m, v, (beta1, beta2) = state["m"], state["v"], self.betas
+        s, r = self._between(theta)
         if self.weight_decay:
-            g = self._decay(theta, g)
+            g = self._decay(theta, g, s, r)
         m *= beta1
-        m += (1 - beta1) * g
+        m += np.multiply(g, 1 - beta1, out=s)
+        g_squared = np.multiply(g, g, out=s)
         v *= beta2
-        v += (1 - beta2) * g**2
+        v += np.multiply(g_squared, 1 - beta2, out=s)
         # m / (1 - beta1^t) and v / (1 - beta2^t) remove the pull of the zeros that m and v start from
-        v_hat = v / (1 - beta2**self.t)
-        theta -= (self.lr / (1 - beta1**self.t)) * m / (np.sqrt(v_hat) + self.eps)
+        v_hat = np.divide(v, 1 - beta2**self.t, out=s)
+        root = np.sqrt(v_hat, out=s)
+        root += self.eps
+        step = np.multiply(m, self.lr / (1 - beta1**self.t), out=r)
+        theta -= np.divide(step, root, out=s)
 
-    def _decay(self, theta: Array, g: Array) -> Array:
-        return g + self.weight_decay * theta
+    def _decay(self, theta: Array, g: Array, s: Array, r: Array) -> Array:
+        return np.add(g, np.multiply(theta, self.weight_decay, out=s), out=r)
 
 
 class AdamW(Adam):
@@ -333,7 +351,7 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
 
-    def _decay(self, theta: Array, g: Array) -> Array:
+    def _decay(self, theta: Array, g: Array, s: Array, r: Array) -> Array:
         theta *= 1 - self.lr * self.weight_decay
         return g
 

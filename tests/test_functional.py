@@ -410,3 +410,13 @@ def test_the_contract_holds_for_keywords_and_missing_arguments_too():
         F.linear(X, W)
     with pytest.raises(ValueError, match=r"got \(2, 3\)$"):  # no reshape would help: no hint
         F.mse(np.ones((3, 2)), np.ones((2, 3)))
+
+
+def test_shapes_that_were_right_before_do_not_excuse_others():
+    dY, X, W = np.ones((5, 3)), np.ones((5, 4)), np.ones((4, 3))
+    for _ in range(2):  # the second time they are known
+        F.linear_backward(dY, X, W)
+        with pytest.raises(ValueError, match=r"expects W of shape \(D, M\) = \(4, 3\), got \(3, 4\)"):
+            F.linear_backward(dY, X, W.T)
+        with pytest.raises(TypeError, match="dtype object"):
+            F.linear_backward(dY, X, W.astype(object))

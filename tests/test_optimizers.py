@@ -1,6 +1,7 @@
 """Updates follow their equations, worked by hand and step by step."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -132,3 +133,28 @@ def test_schedules_start_peak_and_end_where_they_say():
     assert max(cycle(t) for t in np.linspace(0, 1, 101)) == 2.0
     assert one_cycle(1.0, warmup=0)(0) == 1
     assert math.isclose(one_cycle(1.0, warmup=0)(0.5), cosine(1.0)(0.5))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(0.1),
+        SGD(0.1, 0.9, nesterov=True),
+        RMSProp(0.1, weight_decay=0.1),
+        Adam(0.1, weight_decay=0.1),
+        AdamW(0.1),
+    ],
+    ids=repr,
+)
+def test_a_step_makes_no_new_array_of_the_size_of_a_parameter(optimizer):
+    """Such an array can cost more time than all arithmetic of the step: the system has to find its memory."""
+    params = {"W": np.ones((300, 200)), "b": np.ones(200)}
+    grads = {name: theta / 2 for name, theta in params.items()}
+    optimizer.step(params, grads)
+    tracemalloc.start()
+    try:
+        optimizer.step(params, grads)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < params["W"].nbytes / 10
