@@ -120,7 +120,7 @@ class Originals:
             f: f.__code__
             for values in (*self.kept.values(), *self.methods.values())
             for value in values.values() if isinstance(value, FunctionType)
-            for f in (value, inspect.unwrap(value))
+            for f in (value, inspect.unwrap(value)) if isinstance(f, FunctionType)
         }  # fmt: skip
         self.settings = {name: getattr(shell, name) for name in self.SHELL}
         self.transformers = {k: list(v) for k, v in self.settings.items() if isinstance(v, list)}
