@@ -9,7 +9,7 @@ JB     := $(BIN)/jupyter-book
 NBGRADER := $(BIN)/python -c 'import latex2mathml, nbgrader' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[classroom]'
 
 .DEFAULT_GOAL := help
-.PHONY: help install book serve test lint coverage notebooks lab assignments grade formgrader feedback clean teacher-book
+.PHONY: help install book serve test lint coverage notebooks lab assignments grade formgrader feedback clean teacher-book bench
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -46,6 +46,11 @@ lint: $(READY)  ## ruff and mypy --strict
 NOT_OF_NNLIB := $(addprefix --ignore tests/,browser $(addsuffix .py,test_assignments test_classroom test_recipes test_teacher_book test_teaching))
 coverage: $(READY)  ## branch coverage of nnlib, which must be 100 %
 	$(BIN)/python -m pytest tests nnlib $(NOT_OF_NNLIB) -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
+
+bench: $(READY)  ## time nnlib next to its peers, about half an hour (WORKLOADS="W1 W4" for some)
+	$(BIN)/python -m pip install --quiet -e '.[bench]'
+	$(BIN)/python benchmarks/run.py $(WORKLOADS)
+	$(BIN)/python benchmarks/report.py --plot benchmarks/benchmarks.svg > benchmarks/results.md
 
 teacher-book: $(READY)  ## build the answer key: solutions, hidden tests, rubrics, keys; not for students
 	@rm -rf _build/teacher

@@ -1,0 +1,208 @@
+"""Turn results.json into Markdown tables and a plot.
+
+    python benchmarks/report.py                          prints the tables
+    python benchmarks/report.py --plot benchmarks.svg    draws as well (needs Matplotlib)
+
+A ratio is the time of a peer divided by the time of the base in the same round; below 1 is faster.
+The tables give its median over the rounds, the quartiles, and the smallest and largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from peers import label  # noqa: E402
+
+DISTURBED = 0.15  # cores in use by other programs that make a measurement worthless
+
+Run = dict[str, Any]  # one workload, as run.py writes it
+
+
+def ratios(run: Run, key: str) -> list[float] | None:
+    """Time over the base's time, round by round; None where one of the two is absent."""
+    mine, base = (run["peers"].get(name, {}).get("seconds") for name in (key, run["base"]))
+    return [a / b for a, b in zip(mine, base, strict=True)] if mine and base else None
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """Smallest, first quartile, median, third quartile, largest."""
+    quartiles = [values[0]] * 3 if len(values) == 1 else statistics.quantiles(values, n=4, method="inclusive")
+    return (min(values), *quartiles, max(values))  # type: ignore[return-value]
+
+
+def present(run: Run) -> list[str]:
+    """Peers that were measured, fastest first."""
+    measured = [key for key, peer in run["peers"].items() if "seconds" in peer]
+    return sorted(
+        measured, key=lambda key: statistics.median(ratios(run, key) or run["peers"][key]["seconds"])
+    )
+
+
+def absent(run: Run) -> dict[str, str]:
+    return {key: peer["absent"] for key, peer in run["peers"].items() if "absent" in peer}
+
+
+def duration(seconds: float) -> str:
+    """In the unit that suits it."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def speed_row(run: Run, key: str) -> list[str]:
+    found, values = ratios(run, key), run["peers"][key]["seconds"]
+    median = statistics.median(values)
+    cells = ["–"] * 3
+    if found:
+        low, first, middle, third, high = spread(found)
+        cells = [f"{middle:.3f}", f"{first:.3f} to {third:.3f}", f"{low:.3f} to {high:.3f}"]
+    each = duration(median if run.get("target") else median / run["steps"])
+    images = f"{run['images'] / median:,.0f}" if run.get("images") else "–"
+    return [label(key), *cells, each, images]
+
+
+def proof_row(run: Run, key: str) -> list[str]:
+    """What shows that a peer did the same work, within the same limits."""
+    peer = run["peers"][key]
+    busy = statistics.median(c / s for c, s in zip(peer["cpu"], peer["seconds"], strict=True))
+    memory, loss, accuracy = peer.get("memory", {}), peer["loss"], peer.get("accuracy")
+    return [
+        label(key),
+        f"{busy:.2f}" if busy else "–",  # Pyodide has no clock for it
+        f"{memory['peak'] - memory['data']:.0f}" if memory.get("peak") else "–",
+        f"{memory['peak']:.0f}" if memory.get("peak") else "–",
+        f"{statistics.mean(loss):.4f}" if None not in loss else "–",
+        f"{100 * statistics.median(accuracy):.2f} %" if accuracy else "–",
+        reached(run, accuracy) if accuracy else "–",
+        duration(max(0.0, peer["first"] - statistics.median(peer["seconds"]))) if "first" in peer else "–",
+    ]
+
+
+def disturbance(run: Run) -> str:
+    """How many cores other programs kept busy while peers were timed."""
+    measured = [run["peers"][key] for key in present(run)]
+    others = [value for peer in measured for value in peer.get("others", [None])]
+    if None in others or not others:  # Pyodide, macOS and Windows do not tell
+        return " Load {:.1f} to {:.1f}.".format(*run["load"])
+    cores = max(0.0, sum(others) / sum(value for peer in measured for value in peer["seconds"]))
+    doubt = " **Too much: threads that wait for each other lose most; measure again.**"
+    return f" Other programs took {cores:.2f} cores." + doubt * (cores > DISTURBED)
+
+
+def reached(run: Run, accuracy: Sequence[float]) -> str:
+    target = run.get("target")
+    return f"{sum(a >= target for a in accuracy)} of {len(accuracy)}" if target else "–"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown that is readable as text too; columns of "–" only are left out."""
+    rows = list(rows)
+    kept = [i for i in range(len(head)) if i == 0 or any(row[i] != "–" for row in rows)]
+    lines = [[line[i] for i in kept] for line in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines.insert(1, rule)
+    return "\n".join(
+        "| " + " | ".join(f"{cell:{'<' if i == 0 else '>'}{widths[i]}}" for i, cell in enumerate(line)) + " |"
+        for line in lines
+    )
+
+
+def heading(run: Run) -> str:
+    return f"{run['workload']}: {run['title']}, {run['threads']} thread{'s' * (run['threads'] > 1)}"
+
+
+def table(run: Run) -> str:
+    """Heading, ratios, proof, and who is absent and why."""
+    keys = present(run)
+    unit = "the whole" if run.get("target") else "a step"
+    alone = run["base"] not in keys
+    ratio = f"no ratios, as {label(run['base'])} is absent" if alone else f"ratio to {label(run['base'])}"
+    parts = [
+        f"**{heading(run)}.** {run['rounds']} rounds, {ratio}."
+        + disturbance(run)
+        + (f" Pyodide started in {duration(run['startup'])}." if "startup" in run else ""),
+        markdown(
+            ["", "ratio", "quartiles", "smallest to largest", unit, "images/s"],
+            [speed_row(run, key) for key in keys],
+        ),
+        markdown(
+            ["", "CPU/wall", "memory, MB", "in all, MB", "loss", "accuracy", "reached", "first round, more"],
+            [proof_row(run, key) for key in keys],
+        ),
+    ]
+    if gone := absent(run):
+        parts.append("Absent: " + "; ".join(f"{label(key)} ({why})" for key, why in gone.items()) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def plot(runs: Sequence[Run], path: Path) -> None:
+    """A panel a workload: median as a dot, quartiles as a thick line, all rounds as a thin one."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    from nnlib import plotting
+
+    plotting.use_style()
+    runs = [run for run in runs if any(ratios(run, key) for key in present(run))]
+    heights = [len(present(run)) for run in runs]
+    size = 6.5, 0.3 * sum(heights) + len(runs)
+    figure, axes = plt.subplots(
+        len(runs), 1, figsize=size, squeeze=False, layout="constrained", height_ratios=heights
+    )
+    for ax, run in zip(axes[:, 0], runs, strict=True):
+        keys = present(run)[::-1]
+        all_ratios = [ratio for key in keys for ratio in ratios(run, key) or []]
+        for y, key in enumerate(keys):
+            low, first, middle, third, high = spread(ratios(run, key) or [1.0])
+            mine = key.startswith("nnlib")
+            colour = plotting.COLOURS[1] if mine else plotting.COLOURS[0]
+            ax.plot([low, high], [y, y], "-", color=colour, lw=1)
+            ax.plot([first, third], [y, y], "-", color=colour, lw=4)
+            ax.plot(middle, y, "s" if mine else "o", color=colour, ms=7)
+            ax.annotate(f"{middle:.2g}", (high, y), (6, 0), textcoords="offset points", va="center", size=9)
+        ax.axvline(1, color="black", lw=1)
+        ax.set(
+            xscale="log", yticks=range(len(keys)), yticklabels=map(label, keys), ylim=(-0.6, len(keys) - 0.4)
+        )
+        ax.set_title(heading(run), loc="left", fontsize=10)
+        wide = spread(all_ratios)[4] > 30 * spread(all_ratios)[0]
+        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.margins(x=0.12)
+        ax.grid(visible=False, axis="y")
+    bases = " or ".join(dict.fromkeys(label(run["base"]) for run in runs))
+    axes[-1, 0].set_xlabel(f"time, {bases} = 1 (left is faster)")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", nargs="?", type=Path, default=HERE / "results.json")
+    parser.add_argument("--plot", type=Path, help="picture to write; its ending chooses SVG or PNG")
+    options = parser.parse_args()
+    if not options.results.exists():
+        parser.error(f"there is no {options.results} yet: run benchmarks/run.py first")
+    runs = json.loads(options.results.read_text("utf-8"))
+    print("\n".join(map(table, runs)))
+    if options.plot:
+        plot(runs, options.plot)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
