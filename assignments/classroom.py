@@ -279,10 +279,12 @@ def grade(name: str, *, root: Path = HERE) -> None:
     released_to = root / "collected" / ".release"
     release([name], released_to, root=root)  # the tests as they are now
     released = released_to / name / f"{name}.ipynb"
+    first = first_cell(nbformat.read(released, 4))
+    everyone = students(root)
     with gradebook_of(root) as gradebook:
-        for student, facts in students(root).items():
+        for student, facts in everyone.items():
             gradebook.update_or_create_student(student, **facts)
-    progress = tqdm(students(root), desc=name, unit="submission", disable=not sys.stderr.isatty())
+    progress = tqdm(everyone, desc=name, unit="submission", disable=not sys.stderr.isatty())
     for student in progress:
         submission = collect(root / "submitted" / student / name, name)
         for folder in ("collected", "autograded", "feedback"):
@@ -292,7 +294,7 @@ def grade(name: str, *, root: Path = HERE) -> None:
         else:
             rebuilt = rebuild(nbformat.read(released, 4), submission.notebook, submission.notes)
             hand_over(root, name, submission, rebuilt)
-            run(root, name, submission)
+            run(root, name, submission, first)
         keep_notes(root, name, submission)
 
 
@@ -311,7 +313,7 @@ def copy_slips(source: Path, target: Path) -> None:
             shutil.copy(source / slip, target)
 
 
-def run(root: Path, name: str, submission: Submission) -> None:
+def run(root: Path, name: str, submission: Submission, first: str) -> None:
     """Let nbgrader grade a submission in the sandbox; add what happened to its notes."""
     limits, folder = settings()["limits"], root / "collected" / submission.student / name
     report = folder / "sandbox.jsonl"
@@ -321,7 +323,7 @@ def run(root: Path, name: str, submission: Submission) -> None:
             "autograde", name, "--student", submission.student, "--force", f"--Execute.kernel_name={KERNEL}",
             root=root, seconds=limits["wall_seconds"], JUPYTER_PATH=kernels, IPYTHONDIR=f"{kernels}/ipython",
             GRADER_FOLDER=work, GRADER_REPORT=str(report), GRADER_MEGABYTES=str(limits["megabytes"]),
-            GRADER_CPU_SECONDS=str(limits["cpu_seconds"]), GRADER_FIRST_CELL=first_cell(folder / f"{name}.ipynb"),
+            GRADER_CPU_SECONDS=str(limits["cpu_seconds"]), GRADER_FIRST_CELL=first,
         )  # fmt: skip
     if report.exists():
         tried = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
@@ -340,13 +342,10 @@ def run(root: Path, name: str, submission: Submission) -> None:
         submission.notes += lost_points(nbformat.read(graded, 4))
 
 
-def first_cell(notebook: Path) -> str:
+def first_cell(released: NotebookNode) -> str:
     """Source of the problem set's own first cell, which imports what the tests use."""
-    cells = nbformat.read(notebook, 4).cells
-    return next(
-        str(cell.source) for cell in cells
-        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("locked")
-    )  # fmt: skip
+    cells = (cell for cell in released.cells if cell.cell_type == "code")
+    return next(str(cell.source) for cell in cells if cell.metadata.get("nbgrader", {}).get("locked"))
 
 
 def write_kernel(folder: Path) -> None:
@@ -387,7 +386,7 @@ def lost_points(graded: NotebookNode) -> Iterator[str]:
 
 
 def keep_notes(root: Path, name: str, submission: Submission) -> None:
-    """Remember what is to be said; and say it to those for whom there is no graded notebook."""
+    """Remember what is to be said, for the tables and for those who get no graded notebook back."""
     folder = root / "collected" / submission.student / name
     folder.mkdir(parents=True, exist_ok=True)
     status = "graded" if submission.notebook is not None else "not submitted"
@@ -404,13 +403,11 @@ def feedback(name: str, *, root: Path = HERE) -> None:
     if code and "No notebooks were matched" not in text:
         print(f"feedback on {name} was not written for everyone:\n{text[-1000:]}", file=sys.stderr)
     for student in students(root):
-        handed_in, page = (
-            root / "submitted" / student / name,
-            root / "feedback" / student / name / f"{name}.html",
-        )
+        page = root / "feedback" / student / name / f"{name}.html"
+        handed_in = (root / "submitted" / student / name).is_dir()
         if page.is_file():
             page.write_text(SCRIPT.sub("", page.read_text("utf-8")), "utf-8")
-        elif handed_in.is_dir() and (notes := notes_of(root, name, student)):
+        elif handed_in and (notes := notes_of(root, name, student)):
             page.parent.mkdir(parents=True, exist_ok=True)
             lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes["notes"])
             page.write_text(
@@ -439,6 +436,7 @@ def notes_of(root: Path, name: str, student: str) -> dict[str, Any]:
     return notes
 
 
+@cache
 def columns(name: str) -> dict[str, list[str]]:
     """Problems of a set -> names of the cells that give points for them."""
     found: dict[str, list[str]] = {}
