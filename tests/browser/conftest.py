@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +18,7 @@ import pytest
 from nnlib.explorers import ENGINES
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -47,6 +48,16 @@ def settle(page: Page) -> None:
         page.evaluate("MathJax.startup.promise.then(() => true)")
 
 
+def at_rest(view: Locator) -> tuple[int, float]:
+    """Step and loss once they have stood still for a second; steps on their way may arrive until then."""
+    deadline, before = time.monotonic() + 20, None
+    while (now := (view.get_attribute("data-step"), view.get_attribute("data-loss"))) != before:
+        assert time.monotonic() < deadline, f"still moving: {before} and then {now}"
+        before = now
+        view.page.wait_for_timeout(1000)
+    return int(now[0] or "nan"), float(now[1] or "nan")
+
+
 def unavailable(reason: str) -> NoReturn:
     """Skip on a reader's machine; fail in CI, where a skipped test would go unnoticed."""
     if os.environ.get("CI") == "true":
@@ -57,6 +68,12 @@ def unavailable(reason: str) -> NoReturn:
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A local server that lets a busy browser wait: five connections in line, the default, are too few."""
+
+    request_queue_size = 128
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +101,7 @@ def where(html: Path) -> dict[str, str]:
 def site(html: Path) -> Iterator[str]:
     """The address of a local server for the built book, ending in a slash."""
     handler = functools.partial(QuietHandler, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"

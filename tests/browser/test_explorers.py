@@ -17,6 +17,8 @@ from nnlib.explorers import ENGINES
 from nnlib.explorers.panels import encode
 from nnlib.gradcheck import numerical_gradient
 
+from .conftest import at_rest
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route
 
@@ -247,10 +249,7 @@ def test_playing_makes_the_loss_fall_and_the_boundary_move(boundary: Explorer) -
     boundary.wait("root => Number(root.dataset.loss) < 0.1 && root.dataset.accuracy === '1'", 60)
     assert boundary.button("play").inner_text() == "Pause"
     boundary.button("play").click()
-    boundary.page.wait_for_timeout(300)
-    step = boundary.step
-    boundary.page.wait_for_timeout(300)
-    assert boundary.step == step, "paused means paused"
+    at_rest(boundary.root)  # paused means paused
     assert boundary.loss < loss
     assert boundary.frame["panels"] != first["panels"]
     assert boundary.root.locator("canvas").first.screenshot() != picture
@@ -341,10 +340,7 @@ def test_out_of_sight_it_rests(boundary: Explorer) -> None:
     boundary.wait("root => Number(root.dataset.step) > 3")
     boundary.page.set_viewport_size({"width": 1280, "height": 300})
     boundary.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    boundary.page.wait_for_timeout(800)
-    resting = boundary.step
-    boundary.page.wait_for_timeout(800)
-    assert boundary.step == resting
+    resting, _ = at_rest(boundary.root)
     boundary.page.set_viewport_size(WIDE)
     boundary.root.scroll_into_view_if_needed()
     boundary.wait("(root, step) => Number(root.dataset.step) > step", 30, resting)

@@ -22,6 +22,8 @@ import pytest
 from nnlib.explorers import ENGINES, Explorer
 from nnlib.explorers.decision_boundary import DecisionBoundary
 
+from .conftest import at_rest
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
 
@@ -205,10 +207,7 @@ def test_a_reader_trains_a_network_by_hand(visit: Visit) -> None:
     until(view, "Number(data.step) > 60")
     assert number(view, "loss") < start
     play.click()
-    visit.page.wait_for_timeout(400)
-    step, loss = int(number(view, "step")), number(view, "loss")
-    visit.page.wait_for_timeout(400)
-    assert int(number(view, "step")) == step, "nothing moves after pause"
+    step, loss = at_rest(view)  # after a pause nothing moves any more
     assert status.inner_text() != said
     alone = DecisionBoundary(**settings)
     alone.step(step)
@@ -235,9 +234,7 @@ def test_divergence_is_announced_and_reset_recovers(visit: Visit) -> None:
     alert.get_by_text("learning rate 100").wait_for()  # a warning while the loss grows
     alert.get_by_text("became").wait_for()  # and the end of the run when it has become nan
     assert "learning rate 100" in visit.told()["message"]
-    step = view.get_attribute("data-step")
-    visit.page.wait_for_timeout(400)
-    assert view.get_attribute("data-step") == step, "playing has stopped"
+    at_rest(view)  # playing has stopped
     visit.button("Reset").click()
     until(view, "data.step === '0'")
 
@@ -272,7 +269,7 @@ def test_keys_pressed_in_the_view_are_not_shortcuts_of_the_notebook(visit: Visit
 def test_an_error_of_the_engine_is_shown(visit: Visit) -> None:
     breaks = "explorer.engine.advance = lambda: 1 / 0"
     visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES, breaks)
-    visit.page.wait_for_timeout(300)
+    visit.page.get_by_text("[3]:", exact=True).first.wait_for()  # the last cell has run
     visit.button("Step").click()
     visit.page.get_by_role("alert").get_by_text("ZeroDivisionError").wait_for()
 
