@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +20,7 @@ Array = NDArray[Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_TYPE_AND_SHAPE = operator.attrgetter("dtype", "shape")
 MOST_SEEN = 1000  # combinations of shapes that a function remembers
 NUMERIC = "biufc"  # the kinds of dtype that arithmetic is defined for
 
@@ -47,16 +49,15 @@ def shapes(**contract: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         names = list(inspect.signature(function).parameters)
         wanted = [(names.index(name), name, spec.split()) for name, spec in contract.items()]
-        places = [position for position, _, _ in wanted]
-        seen: set[Any] = (
-            set()
-        )  # what was found right before: training calls with the same shapes again and again
+        count = 1 + max(position for position, _, _ in wanted)
+        # what was found right before: training calls with the same shapes again and again
+        seen: set[Any] = set()
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                met: Any = tuple([(args[i].shape, args[i].dtype) for i in places])  # type: ignore[attr-defined]
-            except (AttributeError, IndexError):
+                met: Any = tuple(map(_TYPE_AND_SHAPE, args[:count])) if len(args) >= count else None
+            except AttributeError:
                 met = None
             if met in seen:
                 return function(*args, **kwargs)

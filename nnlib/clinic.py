@@ -12,6 +12,7 @@ import functools
 import hashlib
 import inspect
 import itertools
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +28,7 @@ from nnlib import data
 from nnlib import functional as F
 from nnlib._shapes import Array, check_rng
 from nnlib.equations import source_of
-from nnlib.functional import _classes, _pair, log_softmax, sigmoid, softmax
+from nnlib.functional import _checked, _classes, _pair, log_softmax, sigmoid, softmax
 from nnlib.gradcheck import check_layer, check_loss, numerical_gradient
 from nnlib.layers import (
     Conv2D,
@@ -187,8 +188,9 @@ def _places_in_class(
 
 
 def _text(function: Callable[..., Any], name: str) -> str:
-    """Source of a function under another name, without decorator, docstring, annotations, comment lines."""
-    text = re.sub(r"^def \w+", f"def {name}", source_of(function))
+    """Source of a function under another name, without docstring, annotations, comment lines."""
+    check = re.findall(r"^@_checked.*\n", inspect.getsource(function), flags=re.M)
+    text = "".join(check) + re.sub(r"^def \w+", f"def {name}", source_of(function))
     text = re.sub(r"^ *#.*\n", "", text, flags=re.M)
     text = re.sub(r"^(\s+\w+): [\w\[\], ]+ = ", r"\1 = ", text, flags=re.M)
     return re.sub(r" +# (noqa|type:).*", "", text)
@@ -519,8 +521,8 @@ def early_update(self: Linear, dY: Array) -> Array:
     setup="softmax",
     caught_by="chance ones gradient known",
 )
+@_checked(_classes)
 def no_minus(Z: Array, Y: Array) -> float:
-    Z, Y = _classes("softmax_cross_entropy", Z, Y)
     return float(np.sum(Y * log_softmax(Z)) / len(Z))
 
 
@@ -539,8 +541,8 @@ def no_minus(Z: Array, Y: Array) -> float:
     setup="softmax",
     caught_by="gradient ratio batch",
 )
+@_checked(_classes)
 def missing_n(Z: Array, Y: Array) -> Array:
-    Z, Y = _classes("softmax_cross_entropy_backward", Z, Y)
     return softmax(Z) - Y
 
 
@@ -557,8 +559,8 @@ def missing_n(Z: Array, Y: Array) -> Array:
     setup="regression",
     caught_by="gradient",
 )
+@_checked(_pair)
 def mse_n_not_nm(P: Array, Y: Array) -> Array:
-    P, Y = _pair("mse_backward", P, Y)
     return 2 * (P - Y) / len(P)
 
 
@@ -601,8 +603,8 @@ def mse_broadcast(P: Array, Y: Array) -> float:
     setup="sigmoid and bce",
     caught_by="ones gradient",
 )
+@_checked(_pair, P_within=(0, 1), Y_within=(0, 1))
 def bce_fused(P: Array, Y: Array) -> Array:
-    P, Y = _pair("binary_cross_entropy_backward", P, Y, P_within=(0, 1), Y_within=(0, 1))
     return (P - Y) / P.size
 
 
@@ -706,7 +708,7 @@ def uphill(self: SGD, theta: Array, g: Array, **state: Array) -> None:
     if self.momentum:
         v = state["v"]
         v *= self.momentum
-        v += np.multiply(g, 1 - self.dampening, out=s)
+        v += np.multiply(g, 1 - self.dampening, out=s) if self.dampening else g
         g = np.add(g, np.multiply(v, self.momentum, out=s), out=r) if self.nesterov else v
     theta += np.multiply(g, self.lr, out=s)
 
@@ -730,7 +732,7 @@ def momentum_reset(self: SGD, theta: Array, g: Array, **state: Array) -> None:
     if self.momentum:
         v = np.zeros_like(theta)
         v *= self.momentum
-        v += np.multiply(g, 1 - self.dampening, out=s)
+        v += np.multiply(g, 1 - self.dampening, out=s) if self.dampening else g
         g = np.add(g, np.multiply(v, self.momentum, out=s), out=r) if self.nesterov else v
     theta -= np.multiply(g, self.lr, out=s)
 
@@ -781,8 +783,9 @@ def adam_uncorrected(self: Adam, theta: Array, g: Array, **state: Array) -> None
     v += np.multiply(g_squared, 1 - beta2, out=s)
     root = np.sqrt(v, out=s)
     root += self.eps
-    step = np.multiply(m, self.lr, out=r)
-    theta -= np.divide(step, root, out=s)
+    step = np.divide(m, root, out=s)
+    step *= self.lr
+    theta -= step
 
 
 @_bug(
@@ -807,11 +810,11 @@ def adam_eps_inside(self: Adam, theta: Array, g: Array, **state: Array) -> None:
     g_squared = np.multiply(g, g, out=s)
     v *= beta2
     v += np.multiply(g_squared, 1 - beta2, out=s)
-    v_hat = np.divide(v, 1 - beta2**self.t, out=s)
-    v_hat += self.eps
-    root = np.sqrt(v_hat, out=s)
-    step = np.multiply(m, self.lr / (1 - beta1**self.t), out=r)
-    theta -= np.divide(step, root, out=s)
+    c1, c2 = 1 - beta1**self.t, math.sqrt(1 - beta2**self.t)
+    root = np.sqrt(np.add(v, self.eps * c2**2, out=s), out=s)
+    step = np.divide(m, root, out=s)
+    step *= self.lr * c2 / c1
+    theta -= step
 
 
 # --- Bugs: around the network -----------------------------------------------------------------------

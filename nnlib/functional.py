@@ -8,14 +8,19 @@ written in place. Layers sum over the batch; the only 1/N stands in the losses a
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from nnlib._shapes import Array, shapes
 from nnlib.metrics import one_hot
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_backward",
@@ -743,295 +748,23 @@ def _output_size(
 # --- Losses: the only place where 1/N stands --------------------------------------------------------
 
 
-def mse(P: Array, Y: Array) -> float:
-    r"""Mean squared error over all N M entries.
+def _checked(check: Callable[..., tuple[Array, Array]], **how: Any) -> Callable[[F], F]:
+    """Let a function of prediction and target see only what `check` lets pass, and as it returns it.
 
-    .. math:: L = \frac{1}{NM} \sum_{n,m} (P_{nm} - Y_{nm})^2
-
-    Equation
-    --------
-    eq-mse
-
-    Shapes
-    ------
-    P, Y the same shape -> a float
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ (nothing is broadcast) or there are no entries.
-
-    Examples
-    --------
-    >>> mse(np.array([[1.0], [3.0]]), np.array([[0.0], [0.0]]))
-    5.0
+    The check stands beside the function as its attribute ``check``: `nnlib.losses` checks a batch once.
     """
-    P, Y = _pair("mse", P, Y)
-    return float(np.sum((P - Y) ** 2) / P.size)
 
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            if kwargs or len(args) != 2:  # the signature says what is missing
+                args = inspect.signature(function).bind(*args, **kwargs).args
+            return function(*checked.check(*args))  # type: ignore[attr-defined]
 
-def mse_backward(P: Array, Y: Array) -> Array:
-    r"""Gradient of the mean squared error.
+        checked.check = functools.partial(check, function.__name__, **how)  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]
 
-    .. math:: dP_{nm} = \frac{2}{NM} (P_{nm} - Y_{nm})
-
-    Equation
-    --------
-    eq-mse-dp
-
-    Shapes
-    ------
-    P, Y the same shape -> dP that shape
-
-    Raises
-    ------
-    ValueError
-        As `mse`.
-
-    Examples
-    --------
-    >>> mse_backward(np.array([[1.0], [3.0]]), np.array([[0.0], [0.0]]))
-    array([[1.],
-           [3.]])
-    """
-    P, Y = _pair("mse_backward", P, Y)
-    return 2 * (P - Y) / P.size
-
-
-def binary_cross_entropy(P: Array, Y: Array) -> float:
-    r"""Binary cross-entropy of probabilities, averaged over all N M entries.
-
-    .. math:: L = -\frac{1}{NM} \sum_{n,m} \big[ Y_{nm} \log P_{nm} + (1 - Y_{nm}) \log (1 - P_{nm}) \big]
-
-    A probability of exactly 0 for something that happened gives an infinite loss, as the equation
-    says. When P comes from a sigmoid, `binary_cross_entropy_with_logits` stays finite.
-
-    Equation
-    --------
-    eq-bce
-
-    Shapes
-    ------
-    P, Y the same shape -> a float
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ, there are no entries, or P or Y leaves [0, 1].
-
-    Examples
-    --------
-    >>> binary_cross_entropy(np.array([0.5, 0.5]), np.array([0, 1]))  # log 2
-    0.6931471805599453
-    """
-    P, Y = _pair("binary_cross_entropy", P, Y, P_within=(0, 1), Y_within=(0, 1))
-    return float(0 - np.sum(_times_log(Y, P) + _times_log(1 - Y, 1 - P)) / P.size)
-
-
-def binary_cross_entropy_backward(P: Array, Y: Array) -> Array:
-    r"""Gradient of the binary cross-entropy with respect to the probabilities.
-
-    .. math:: dP_{nm} = \frac{1}{NM} \Big( \frac{1 - Y_{nm}}{1 - P_{nm}} - \frac{Y_{nm}}{P_{nm}} \Big)
-
-    Equation
-    --------
-    eq-bce-dp
-
-    Shapes
-    ------
-    P, Y the same shape -> dP that shape
-
-    Raises
-    ------
-    ValueError
-        As `binary_cross_entropy`.
-
-    Examples
-    --------
-    >>> binary_cross_entropy_backward(np.array([0.5, 0.5]), np.array([0, 1]))
-    array([ 1., -1.])
-    """
-    P, Y = _pair("binary_cross_entropy_backward", P, Y, P_within=(0, 1), Y_within=(0, 1))
-    return (_over(1 - Y, 1 - P) - _over(Y, P)) / P.size
-
-
-def binary_cross_entropy_with_logits(Z: Array, Y: Array) -> float:
-    r"""Binary cross-entropy of σ(Z), straight from the scores and finite for all of them.
-
-    .. math::
-
-        L = \frac{1}{NM} \sum_{n,m} \big[ \max(Z_{nm}, 0) - Z_{nm} Y_{nm} + \log(1 + e^{-|Z_{nm}|}) \big]
-
-    Equation
-    --------
-    eq-bce-logits
-
-    Shapes
-    ------
-    Z, Y the same shape -> a float
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ, there are no entries, or Y leaves [0, 1].
-
-    Examples
-    --------
-    >>> binary_cross_entropy_with_logits(np.array([-800.0, 800.0]), np.array([1, 0]))
-    800.0
-    """
-    Z, Y = _pair("binary_cross_entropy_with_logits", Z, Y, Y_within=(0, 1), name="Z")
-    return float(np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))) / Z.size)
-
-
-def binary_cross_entropy_with_logits_backward(Z: Array, Y: Array) -> Array:
-    r"""Gradient of sigmoid and binary cross-entropy together.
-
-    .. math:: dZ_{nm} = \frac{1}{NM} \big( \sigma(Z_{nm}) - Y_{nm} \big)
-
-    Equation
-    --------
-    eq-bce-logits-dz
-
-    Shapes
-    ------
-    Z, Y the same shape -> dZ that shape
-
-    Raises
-    ------
-    ValueError
-        As `binary_cross_entropy_with_logits`.
-
-    Examples
-    --------
-    >>> binary_cross_entropy_with_logits_backward(np.array([0.0, 0.0]), np.array([1, 0]))
-    array([-0.25,  0.25])
-    """
-    Z, Y = _pair("binary_cross_entropy_with_logits_backward", Z, Y, Y_within=(0, 1), name="Z")
-    return (sigmoid(Z) - Y) / Z.size
-
-
-def categorical_cross_entropy(P: Array, Y: Array) -> float:
-    r"""Cross-entropy of probabilities, averaged over the N rows.
-
-    .. math:: L = -\frac{1}{N} \sum_{n,k} Y_{nk} \log P_{nk}
-
-    Equation
-    --------
-    eq-cce
-
-    Shapes
-    ------
-    P (N, K), Y labels (N,) or one-hot (N, K) -> a float
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit, a label is out of range, a row of Y does not add up to 1, or P
-        leaves [0, 1].
-
-    Examples
-    --------
-    >>> categorical_cross_entropy(np.array([[0.25, 0.75]]), np.array([0]))  # log 4
-    1.3862943611198906
-    """
-    P, Y = _classes("categorical_cross_entropy", P, Y, probabilities=True)
-    return float(0 - np.sum(_times_log(Y, P)) / len(P))
-
-
-def categorical_cross_entropy_backward(P: Array, Y: Array) -> Array:
-    r"""Gradient of the cross-entropy with respect to the probabilities.
-
-    .. math:: dP_{nk} = -\frac{1}{N} \frac{Y_{nk}}{P_{nk}}
-
-    Equation
-    --------
-    eq-cce-dp
-
-    Shapes
-    ------
-    P (N, K), Y labels (N,) or one-hot (N, K) -> dP (N, K)
-
-    Raises
-    ------
-    ValueError
-        As `categorical_cross_entropy`.
-
-    Examples
-    --------
-    >>> categorical_cross_entropy_backward(np.array([[0.25, 0.75]]), np.array([0]))
-    array([[-4.,  0.]])
-    """
-    P, Y = _classes("categorical_cross_entropy_backward", P, Y, probabilities=True)
-    return 0 - _over(Y, P) / len(P)
-
-
-def softmax_cross_entropy(Z: Array, Y: Array) -> float:
-    r"""Cross-entropy of softmax(Z), straight from the scores and finite for all of them.
-
-    .. math:: L = -\frac{1}{N} \sum_{n,k} Y_{nk} \Big( Z_{nk} - \log \sum_j e^{Z_{nj}} \Big)
-
-    Equation
-    --------
-    eq-softmax-ce
-
-    Shapes
-    ------
-    Z (N, K), Y labels (N,) or one-hot (N, K) -> a float
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit, a label is out of range, or a row of Y does not add up to 1.
-
-    Examples
-    --------
-    >>> softmax_cross_entropy(np.array([[0.0, 800.0]]), np.array([0]))
-    800.0
-    """
-    Z, Y = _classes("softmax_cross_entropy", Z, Y)
-    return float(0 - np.sum(Y * log_softmax(Z)) / len(Z))
-
-
-def softmax_cross_entropy_backward(Z: Array, Y: Array) -> Array:
-    r"""Gradient of softmax and cross-entropy together: what was said minus what was true.
-
-    .. math:: dZ_{nk} = \frac{1}{N} (P_{nk} - Y_{nk}), \qquad P = \operatorname{softmax}(Z)
-
-    Equation
-    --------
-    eq-softmax-ce-dz
-
-    Shapes
-    ------
-    Z (N, K), Y labels (N,) or one-hot (N, K) -> dZ (N, K)
-
-    Raises
-    ------
-    ValueError
-        As `softmax_cross_entropy`.
-
-    Examples
-    --------
-    >>> softmax_cross_entropy_backward(np.array([[0.0, 0.0]]), np.array([0]))
-    array([[-0.5,  0.5]])
-    """
-    Z, Y = _classes("softmax_cross_entropy_backward", Z, Y)
-    return (softmax(Z) - Y) / len(Z)
-
-
-def _times_log(Y: Array, P: Array) -> Array:
-    """Y log P with 0 log 0 = 0: the term of a thing that cannot happen and did not."""
-    with np.errstate(divide="ignore"):  # log 0 = -inf is the true value when Y > 0
-        LogP: Array = np.log(P, out=np.zeros_like(P), where=Y > 0)
-    return Y * LogP
-
-
-def _over(Y: Array, P: Array) -> Array:
-    """Y / P with 0 / 0 = 0, as the term is absent from the loss where Y = 0."""
-    with np.errstate(divide="ignore", over="ignore"):
-        quotient: Array = np.divide(Y, P, out=np.zeros_like(P), where=Y > 0)
-    return quotient
+    return decorate
 
 
 def _floating(function: str, name: str, values: Any) -> Array:
@@ -1098,9 +831,300 @@ def _classes(function: str, P: Array, Y: Array, *, probabilities: bool = False) 
 
 
 def _within(function: str, name: str, values: Array, limits: tuple[float, float] | None, hint: str) -> None:
-    if limits is not None and not (values.min() >= limits[0] and values.max() <= limits[1]):
+    if limits is not None and not (limits[0] <= values.min() and values.max() <= limits[1]):
         outside = values[~((values >= limits[0]) & (values <= limits[1]))]
         raise ValueError(
             f"{function} expects {name} between {limits[0]:g} and {limits[1]:g}, "
             f"got {float(outside[0]):g}: {hint}"
         )
+
+
+@_checked(_pair)
+def mse(P: Array, Y: Array) -> float:
+    r"""Mean squared error over all N M entries.
+
+    .. math:: L = \frac{1}{NM} \sum_{n,m} (P_{nm} - Y_{nm})^2
+
+    Equation
+    --------
+    eq-mse
+
+    Shapes
+    ------
+    P, Y the same shape -> a float
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ (nothing is broadcast) or there are no entries.
+
+    Examples
+    --------
+    >>> mse(np.array([[1.0], [3.0]]), np.array([[0.0], [0.0]]))
+    5.0
+    """
+    return float(((P - Y) ** 2).sum() / P.size)
+
+
+@_checked(_pair)
+def mse_backward(P: Array, Y: Array) -> Array:
+    r"""Gradient of the mean squared error.
+
+    .. math:: dP_{nm} = \frac{2}{NM} (P_{nm} - Y_{nm})
+
+    Equation
+    --------
+    eq-mse-dp
+
+    Shapes
+    ------
+    P, Y the same shape -> dP that shape
+
+    Raises
+    ------
+    ValueError
+        As `mse`.
+
+    Examples
+    --------
+    >>> mse_backward(np.array([[1.0], [3.0]]), np.array([[0.0], [0.0]]))
+    array([[1.],
+           [3.]])
+    """
+    return 2 * (P - Y) / P.size
+
+
+@_checked(_pair, P_within=(0, 1), Y_within=(0, 1))
+def binary_cross_entropy(P: Array, Y: Array) -> float:
+    r"""Binary cross-entropy of probabilities, averaged over all N M entries.
+
+    .. math:: L = -\frac{1}{NM} \sum_{n,m} \big[ Y_{nm} \log P_{nm} + (1 - Y_{nm}) \log (1 - P_{nm}) \big]
+
+    A probability of exactly 0 for something that happened gives an infinite loss, as the equation
+    says. When P comes from a sigmoid, `binary_cross_entropy_with_logits` stays finite.
+
+    Equation
+    --------
+    eq-bce
+
+    Shapes
+    ------
+    P, Y the same shape -> a float
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, there are no entries, or P or Y leaves [0, 1].
+
+    Examples
+    --------
+    >>> binary_cross_entropy(np.array([0.5, 0.5]), np.array([0, 1]))  # log 2
+    0.6931471805599453
+    """
+    return float(0 - (_times_log(Y, P) + _times_log(1 - Y, 1 - P)).sum() / P.size)
+
+
+@_checked(_pair, P_within=(0, 1), Y_within=(0, 1))
+def binary_cross_entropy_backward(P: Array, Y: Array) -> Array:
+    r"""Gradient of the binary cross-entropy with respect to the probabilities.
+
+    .. math:: dP_{nm} = \frac{1}{NM} \Big( \frac{1 - Y_{nm}}{1 - P_{nm}} - \frac{Y_{nm}}{P_{nm}} \Big)
+
+    Equation
+    --------
+    eq-bce-dp
+
+    Shapes
+    ------
+    P, Y the same shape -> dP that shape
+
+    Raises
+    ------
+    ValueError
+        As `binary_cross_entropy`.
+
+    Examples
+    --------
+    >>> binary_cross_entropy_backward(np.array([0.5, 0.5]), np.array([0, 1]))
+    array([ 1., -1.])
+    """
+    return (_over(1 - Y, 1 - P) - _over(Y, P)) / P.size
+
+
+@_checked(_pair, Y_within=(0, 1), name="Z")
+def binary_cross_entropy_with_logits(Z: Array, Y: Array) -> float:
+    r"""Binary cross-entropy of σ(Z), straight from the scores and finite for all of them.
+
+    .. math::
+
+        L = \frac{1}{NM} \sum_{n,m} \big[ \max(Z_{nm}, 0) - Z_{nm} Y_{nm} + \log(1 + e^{-|Z_{nm}|}) \big]
+
+    Equation
+    --------
+    eq-bce-logits
+
+    Shapes
+    ------
+    Z, Y the same shape -> a float
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ, there are no entries, or Y leaves [0, 1].
+
+    Examples
+    --------
+    >>> binary_cross_entropy_with_logits(np.array([-800.0, 800.0]), np.array([1, 0]))
+    800.0
+    """
+    return float((np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))).sum() / Z.size)
+
+
+@_checked(_pair, Y_within=(0, 1), name="Z")
+def binary_cross_entropy_with_logits_backward(Z: Array, Y: Array) -> Array:
+    r"""Gradient of sigmoid and binary cross-entropy together.
+
+    .. math:: dZ_{nm} = \frac{1}{NM} \big( \sigma(Z_{nm}) - Y_{nm} \big)
+
+    Equation
+    --------
+    eq-bce-logits-dz
+
+    Shapes
+    ------
+    Z, Y the same shape -> dZ that shape
+
+    Raises
+    ------
+    ValueError
+        As `binary_cross_entropy_with_logits`.
+
+    Examples
+    --------
+    >>> binary_cross_entropy_with_logits_backward(np.array([0.0, 0.0]), np.array([1, 0]))
+    array([-0.25,  0.25])
+    """
+    return (sigmoid(Z) - Y) / Z.size
+
+
+@_checked(_classes, probabilities=True)
+def categorical_cross_entropy(P: Array, Y: Array) -> float:
+    r"""Cross-entropy of probabilities, averaged over the N rows.
+
+    .. math:: L = -\frac{1}{N} \sum_{n,k} Y_{nk} \log P_{nk}
+
+    Equation
+    --------
+    eq-cce
+
+    Shapes
+    ------
+    P (N, K), Y labels (N,) or one-hot (N, K) -> a float
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not fit, a label is out of range, a row of Y does not add up to 1, or P
+        leaves [0, 1].
+
+    Examples
+    --------
+    >>> categorical_cross_entropy(np.array([[0.25, 0.75]]), np.array([0]))  # log 4
+    1.3862943611198906
+    """
+    return float(0 - _times_log(Y, P).sum() / len(P))
+
+
+@_checked(_classes, probabilities=True)
+def categorical_cross_entropy_backward(P: Array, Y: Array) -> Array:
+    r"""Gradient of the cross-entropy with respect to the probabilities.
+
+    .. math:: dP_{nk} = -\frac{1}{N} \frac{Y_{nk}}{P_{nk}}
+
+    Equation
+    --------
+    eq-cce-dp
+
+    Shapes
+    ------
+    P (N, K), Y labels (N,) or one-hot (N, K) -> dP (N, K)
+
+    Raises
+    ------
+    ValueError
+        As `categorical_cross_entropy`.
+
+    Examples
+    --------
+    >>> categorical_cross_entropy_backward(np.array([[0.25, 0.75]]), np.array([0]))
+    array([[-4.,  0.]])
+    """
+    return 0 - _over(Y, P) / len(P)
+
+
+@_checked(_classes)
+def softmax_cross_entropy(Z: Array, Y: Array) -> float:
+    r"""Cross-entropy of softmax(Z), straight from the scores and finite for all of them.
+
+    .. math:: L = -\frac{1}{N} \sum_{n,k} Y_{nk} \Big( Z_{nk} - \log \sum_j e^{Z_{nj}} \Big)
+
+    Equation
+    --------
+    eq-softmax-ce
+
+    Shapes
+    ------
+    Z (N, K), Y labels (N,) or one-hot (N, K) -> a float
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not fit, a label is out of range, or a row of Y does not add up to 1.
+
+    Examples
+    --------
+    >>> softmax_cross_entropy(np.array([[0.0, 800.0]]), np.array([0]))
+    800.0
+    """
+    return float(0 - (Y * log_softmax(Z)).sum() / len(Z))
+
+
+@_checked(_classes)
+def softmax_cross_entropy_backward(Z: Array, Y: Array) -> Array:
+    r"""Gradient of softmax and cross-entropy together: what was said minus what was true.
+
+    .. math:: dZ_{nk} = \frac{1}{N} (P_{nk} - Y_{nk}), \qquad P = \operatorname{softmax}(Z)
+
+    Equation
+    --------
+    eq-softmax-ce-dz
+
+    Shapes
+    ------
+    Z (N, K), Y labels (N,) or one-hot (N, K) -> dZ (N, K)
+
+    Raises
+    ------
+    ValueError
+        As `softmax_cross_entropy`.
+
+    Examples
+    --------
+    >>> softmax_cross_entropy_backward(np.array([[0.0, 0.0]]), np.array([0]))
+    array([[-0.5,  0.5]])
+    """
+    return (softmax(Z) - Y) / len(Z)
+
+
+def _times_log(Y: Array, P: Array) -> Array:
+    """Y log P with 0 log 0 = 0: the term of a thing that cannot happen and did not."""
+    with np.errstate(divide="ignore"):  # log 0 = -inf is the true value when Y > 0
+        LogP: Array = np.log(P, out=np.zeros_like(P), where=Y > 0)
+    return Y * LogP
+
+
+def _over(Y: Array, P: Array) -> Array:
+    """Y / P with 0 / 0 = 0, as the term is absent from the loss where Y = 0."""
+    with np.errstate(divide="ignore", over="ignore"):
+        quotient: Array = np.divide(Y, P, out=np.zeros_like(P), where=Y > 0)
+    return quotient

@@ -8,7 +8,6 @@ to reset between steps) and writes nothing else.
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
@@ -116,6 +115,8 @@ class Layer:
 
 def _as_input(layer: str, X: Array, dtype: np.dtype[Any] | None = None, name: str = "X") -> Array:
     """X as floating numbers of the layer's dtype; never narrowed, never complex."""
+    if type(X) is np.ndarray and (X.dtype.kind == "f" if dtype is None else X.dtype is dtype):
+        return X
     X = np.asarray(X)
     if X.dtype.kind not in "biuf":
         raise TypeError(f"{layer} expects {name} to hold real numbers, got dtype {X.dtype}")
@@ -142,6 +143,11 @@ def _check_dtype(layer: str, dtype: DTypeLike) -> np.dtype[Any]:
     return result
 
 
+def _bare(function: Any) -> Any:
+    """One of nnlib's functions without its check of shapes, for a caller that has made sure of them."""
+    return function.__wrapped__ if hasattr(function, "__shapes__") else function
+
+
 class _Parametric(Layer):
     """What Linear and Conv2D share: weights, a bias and a dtype."""
 
@@ -158,7 +164,8 @@ class _Parametric(Layer):
         dtype: DTypeLike,
     ) -> None:
         name = type(self).__name__
-        self.dtype = _check_dtype(name, dtype).name
+        self._dtype = _check_dtype(name, dtype)
+        self.dtype = self._dtype.name
         for key, draw, wanted in (("W", init, shape), ("b", bias_init, (outputs,))):
             value = np.asarray(draw(wanted, rng=rng, dtype=self.dtype))
             if value.shape != wanted or value.dtype != self.dtype:
@@ -169,21 +176,16 @@ class _Parametric(Layer):
             self.params[key] = value
 
     def _input(self, X: Array, name: str = "X") -> Array:
-        return _as_input(type(self).__name__, X, np.dtype(self.dtype), name)
+        return _as_input(type(self).__name__, X, self._dtype, name)
 
     def _gradients(self, f_backward: Backward, dY: Array, input_gradient: bool, **how: int) -> Array:
         """Fill `grads` and return dX, without entries where it is not wanted."""
         (X,), dY, W = self._recall(), self._input(dY, "dY"), self.params["W"]
-        fits = dY.shape[:2] == (len(X), len(self.params["b"]))
-        if not input_gradient and fits and f_backward in _UNCHECKED:
-            # dX for none of the inputs needs none of the weights, and costs nothing
-            f_backward, W = _UNCHECKED[f_backward], W[self._no_inputs]
-        dX, self.grads["W"], self.grads["b"] = f_backward(dY, X, W, **how)
+        fits = dY.ndim == X.ndim and dY.shape[:2] == (len(X), len(self.params["b"]))
+        if not input_gradient and fits and _bare(f_backward) is not f_backward:
+            W = W[self._no_inputs]  # dX for none of the inputs needs none of the weights, and costs nothing
+        dX, self.grads["W"], self.grads["b"] = (_bare(f_backward) if fits else f_backward)(dY, X, W, **how)
         return dX
-
-
-# the check of shapes would refuse a W without inputs; who replaces such a function gets it called in full
-_UNCHECKED: dict[Backward, Backward] = {f: inspect.unwrap(f) for f in (F.linear_backward, F.conv2d_backward)}
 
 
 class Linear(_Parametric):
@@ -230,10 +232,13 @@ class Linear(_Parametric):
         )
 
     def forward(self, X: Array) -> Array:  # noqa: D102  inherited
-        X = self._input(X)
-        self.output_shape(X.shape[1:])
+        X, W, b = self._input(X), self.params["W"], self.params["b"]
+        fits = X.shape[1:] == W.shape[:1] and b.shape == W.shape[1:]
+        if not fits:
+            self.output_shape(X.shape[1:])  # says what is wrong
         self._remember(X)
-        return F.linear(X, self.params["W"], self.params["b"])
+        Y: Array = (_bare(F.linear) if fits else F.linear)(X, W, b)
+        return Y
 
     def backward(self, dY: Array, *, input_gradient: bool = True) -> Array:  # noqa: D102
         return self._gradients(F.linear_backward, dY, input_gradient)
@@ -449,6 +454,13 @@ class Dropout(Layer):
 class _Activation(Layer):
     """An activation acts on each row and keeps its shape."""
 
+    def _pull_back(self, f_backward: Callable[..., Array], dY: Array, *how: float) -> Array:
+        """Gradient dX, from dY and what forward has remembered."""
+        (kept,) = self._recall()
+        fits = type(dY) is np.ndarray and dY.shape == kept.shape and dY.dtype.kind == "f"
+        dX: Array = (_bare(f_backward) if fits else f_backward)(dY, kept, *how)
+        return dX
+
     def output_shape(self, shape: Shape | None) -> Shape | None:
         return shape
 
@@ -468,8 +480,7 @@ class ReLU(_Activation):
         return F.relu(Z)
 
     def backward(self, dY: Array) -> Array:  # noqa: D102
-        (Z,) = self._recall()
-        return F.relu_backward(dY, Z)
+        return self._pull_back(F.relu_backward, dY)
 
 
 class LeakyReLU(_Activation):
@@ -499,8 +510,7 @@ class LeakyReLU(_Activation):
         return F.leaky_relu(Z, self.slope)
 
     def backward(self, dY: Array) -> Array:  # noqa: D102
-        (Z,) = self._recall()
-        return F.leaky_relu_backward(dY, Z, self.slope)
+        return self._pull_back(F.leaky_relu_backward, dY, self.slope)
 
 
 class Tanh(_Activation):
@@ -518,8 +528,7 @@ class Tanh(_Activation):
         return A
 
     def backward(self, dY: Array) -> Array:  # noqa: D102
-        (A,) = self._recall()
-        return F.tanh_backward(dY, A)
+        return self._pull_back(F.tanh_backward, dY)
 
 
 class Sigmoid(_Activation):
@@ -537,8 +546,7 @@ class Sigmoid(_Activation):
         return A
 
     def backward(self, dY: Array) -> Array:  # noqa: D102
-        (A,) = self._recall()
-        return F.sigmoid_backward(dY, A)
+        return self._pull_back(F.sigmoid_backward, dY)
 
 
 class Softmax(_Activation):
@@ -559,5 +567,4 @@ class Softmax(_Activation):
         return P
 
     def backward(self, dY: Array) -> Array:  # noqa: D102
-        (P,) = self._recall()
-        return F.softmax_backward(dY, P)
+        return self._pull_back(F.softmax_backward, dY)

@@ -7,7 +7,7 @@ of the course stands in these formulas.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,12 +32,17 @@ class Loss:
 
     pair: ClassVar[tuple[Callable[[Array, Array], float], Callable[[Array, Array], Array]]]
     _memory: tuple[Array, Array] | None = None
+    _checked: tuple[Array, Array] | None = None  # the same, as the check of the pair returned it
 
     def forward(self, prediction: Array, target: Array) -> float:
         """Loss of a batch; remembers it for `backward`."""
-        value = self.pair[0](prediction, target)
-        # a copy of the prediction: the caller may go on to change its own array
-        self._memory = np.array(prediction), np.array(target)
+        function: Any = self.pair[0]
+        # copies: the caller may go on to change its own arrays
+        batch, checked = (np.array(prediction), np.array(target)), None
+        if hasattr(function, "check"):
+            checked = function.check(*batch)
+        value: float = function(*batch) if checked is None else function.__wrapped__(*checked)
+        self._memory, self._checked = batch, checked
         return value
 
     def backward(self) -> Array:
@@ -47,7 +52,13 @@ class Loss:
                 f"{type(self).__name__}.backward needs a forward before it: "
                 f"call forward(prediction, target) first"
             )
-        return self.pair[1](*self._memory)
+        function: Any = self.pair[1]
+        if self._checked is not None and hasattr(function, "check"):  # once is enough
+            function, batch = function.__wrapped__, self._checked
+        else:
+            batch = self._memory
+        dP: Array = function(*batch)
+        return dP
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import operator
 import os
 import tempfile
 import zipfile
@@ -15,13 +16,17 @@ import numpy as np
 
 from nnlib import layers as nnlib_layers
 from nnlib._shapes import Array
-from nnlib.layers import Layer, Shape
+from nnlib.layers import Conv2D, Layer, Linear, Shape
+from nnlib.parameters import Parameters
 
 __all__ = ["Sequential"]
 
 
 class Sequential:
     """A network whose layers follow one another.
+
+    The arrays of its `Linear` and `Conv2D` layers become views of one vector, side by side, which makes the
+    steps of an optimizer fast. Take them from `params`, or from the layers, once they are in the network.
 
     Parameters
     ----------
@@ -47,11 +52,18 @@ class Sequential:
 
     def __init__(self, layers: Iterable[Layer] = ()) -> None:
         self.layers: list[Layer] = []
+        self._side_by_side: Parameters | None = None
         for layer in layers:
-            self.add(layer)
+            self._append(layer)
+        self._gather()
 
     def add(self, layer: Layer) -> Sequential:
         """Append a layer; returns the network, so that calls can be chained."""
+        self._append(layer)
+        self._gather()
+        return self
+
+    def _append(self, layer: Layer) -> None:
         if not isinstance(layer, Layer):
             hint = ": write it with brackets, ReLU()" if isinstance(layer, type) else ""
             raise TypeError(f"Sequential expects layers, got {layer!r}{hint}")
@@ -64,7 +76,20 @@ class Sequential:
         except ValueError as error:
             raise ValueError(f"layer {len(self.layers)} does not fit: {error}") from None
         self.layers.append(layer)
-        return self
+
+    def _gather(self) -> None:
+        """Put the parameters of all layers side by side in one vector, of which the layers get views.
+
+        Left undone where a layer is not one of nnlib's: it may know its arrays under other names as well.
+        """
+        owners = [layer for layer in self.layers if layer.params]
+        self._side_by_side, self._gathered = None, list(self.layers)
+        params = self.params()
+        if all(type(o) in (Linear, Conv2D) for o in owners) and len({v.dtype for v in params.values()}) == 1:
+            self._side_by_side = Parameters(params)
+            views = iter(self._side_by_side.values())
+            for layer in owners:
+                layer.params.update(zip(layer.params, views, strict=False))
 
     @staticmethod
     def _shapes(layers: list[Layer], shape: Shape | None = None) -> list[Shape | None]:
@@ -121,6 +146,12 @@ class Sequential:
 
     def params(self) -> dict[str, Array]:
         """The very arrays of all parameters, named ``"0.W"``, ``"0.b"``, ``"2.W"`` ..."""
+        arrays = [theta for layer in self.layers for theta in layer.params.values()]
+        kept = self._side_by_side
+        # as long as layers and arrays are those that were gathered: both may be changed from outside
+        same = kept is not None and self._gathered == self.layers and len(kept) == len(arrays)
+        if kept is not None and same and all(map(operator.is_, kept.values(), arrays)):
+            return kept
         return {f"{i}.{k}": v for i, layer in enumerate(self.layers) for k, v in layer.params.items()}
 
     def grads(self) -> dict[str, Array]:

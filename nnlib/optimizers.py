@@ -1,8 +1,9 @@
 """Optimizers and learning-rate schedules.
 
 ``step(params, grads)`` changes the parameter arrays in place. Memory such as a velocity is kept per
-parameter name. `lr` may be changed between steps. The rules write what comes between (`out=`) into two
-arrays that are kept: new ones of this size in each step would cost more time than the sums in them. A
+parameter name. `lr` may be changed between steps. The rules write what comes between (`out=`) into arrays
+that are kept: new ones of this size in each step would cost more time than the sums in them. A rule that
+treats every number alike runs once for all parameters of a `Sequential`, which lie side by side. A
 schedule is a function of progress t, from 0 at the first step to 1 at the end.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from nnlib._shapes import Array
+from nnlib.parameters import Parameters
 
 __all__ = [
     "SGD",
@@ -23,6 +25,7 @@ __all__ = [
     "RMSProp",
     "Schedule",
     "cosine",
+    "elementwise",
     "one_cycle",
     "step",
 ]
@@ -33,6 +36,26 @@ def _check(name: str, value: float, low: float = 0.0, high: float = math.inf) ->
         limits = f">= {low:g}" if high == math.inf else f"in [{low:g}, {high:g})"
         raise ValueError(f"{name} must be a finite number {limits}, got {value!r}")
     return float(value)
+
+
+Update = Callable[..., None]
+
+
+def elementwise(update: Update) -> Update:
+    """Mark an update rule that treats every number alike: it may get all parameters as one vector.
+
+    A rule that looks at an array as a whole, such as one that limits the norm of each gradient, is left
+    without the mark and called once for each array.
+
+    Examples
+    --------
+    >>> class SignSGD(Optimizer):
+    ...     @elementwise
+    ...     def update(self, theta, g):
+    ...         theta -= self.lr * np.sign(g)
+    """
+    update.elementwise = True  # type: ignore[attr-defined]
+    return update
 
 
 class Optimizer:
@@ -52,7 +75,10 @@ class Optimizer:
         self.weight_decay = _check("weight_decay", weight_decay)
         self.t = 0
         self.state: dict[str, dict[str, Array]] = {}
-        self._buffer = np.empty((2, 0))
+        self._known: dict[str, Array] = {}
+        self._params: Parameters | None = None
+        self._memory: dict[str, Parameters] = {}
+        self._kept: dict[tuple[int, ...], Array] = {}
 
     @property
     def lr(self) -> float:
@@ -77,23 +103,50 @@ class Optimizer:
         for name, theta in params.items():
             if name not in grads:
                 raise ValueError(f"no gradient for parameter {name!r}: call backward before step")
-            if theta.dtype.kind != "f":
-                raise TypeError(f"parameter {name!r} must hold floating numbers, got {theta.dtype}")
             if grads[name].shape != theta.shape:
                 raise ValueError(
                     f"gradient of {name!r} must have shape {theta.shape}, got {grads[name].shape}"
                 )
-            for memory in self.state.get(name, {}).values():
-                if memory.shape != theta.shape:
-                    raise ValueError(
-                        f"this optimizer remembers {name!r} with shape {memory.shape}, got {theta.shape}: "
-                        f"use one optimizer for each network"
-                    )
+            if self._known.get(name) is not theta:
+                self._meet(name, theta)
         self.t += 1
+        if isinstance(params, Parameters) and params.whole and self._at_once(params):
+            g = params.gather(grads, out=self._g)
+            self.update(params.vector, g, **{memory: m.vector for memory, m in self._memory.items()})
+            return
         for name, theta in params.items():
             if name not in self.state:
                 self.state[name] = {memory: np.zeros_like(theta) for memory in self.memories}
             self.update(theta, grads[name], **self.state[name])
+
+    def _meet(self, name: str, theta: Array) -> None:
+        """Check a parameter that is new, or another array under its name."""
+        if theta.dtype.kind != "f":
+            raise TypeError(f"parameter {name!r} must hold floating numbers, got {theta.dtype}")
+        for memory in self.state.get(name, {}).values():
+            if memory.shape != theta.shape:
+                raise ValueError(
+                    f"this optimizer remembers {name!r} with shape {memory.shape}, got {theta.shape}: "
+                    f"use one optimizer for each network"
+                )
+        self._known[name] = theta
+
+    def _at_once(self, params: Parameters) -> bool:
+        """Whether one update of the whole vector does what one of each array does; readies its memory."""
+        if not getattr(self.update, "elementwise", False):
+            return False
+        if self._params is not params:
+            if not self.state.keys().isdisjoint(params):
+                return False  # there is memory from elsewhere
+            self._params, self._g = params, np.empty_like(params.vector)
+            self._memory = {memory: params.zeros() for memory in self.memories}
+            for name in params:
+                self.state[name] = {memory: values[name] for memory, values in self._memory.items()}
+        return all(  # nobody has put other memory in its place
+            self.state[name][memory] is view
+            for memory, values in self._memory.items()
+            for name, view in values.items()
+        )
 
     def update(self, theta: Array, g: Array, **state: Array) -> None:
         """Update rule for one parameter array, in place."""
@@ -101,9 +154,10 @@ class Optimizer:
 
     def _between(self, theta: Array) -> Array:
         """Two arrays like theta to compute in; what they hold is undefined."""
-        if self._buffer.shape[1] < theta.size or self._buffer.dtype != theta.dtype:
-            self._buffer = np.empty((2, theta.size), theta.dtype)
-        return self._buffer[:, : theta.size].reshape(2, *theta.shape)
+        kept = self._kept.get(theta.shape)
+        if kept is None or kept.dtype != theta.dtype:
+            kept = self._kept[theta.shape] = np.empty((2, *theta.shape), theta.dtype)
+        return kept
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
@@ -167,6 +221,7 @@ class SGD(Optimizer):
             )
         self.memories = ("v",) if self.momentum else ()
 
+    @elementwise
     def update(self, theta: Array, g: Array, **state: Array) -> None:  # noqa: D102
         s, r = self._between(theta)
         if self.weight_decay:
@@ -174,7 +229,7 @@ class SGD(Optimizer):
         if self.momentum:
             v = state["v"]
             v *= self.momentum
-            v += np.multiply(g, 1 - self.dampening, out=s)
+            v += np.multiply(g, 1 - self.dampening, out=s) if self.dampening else g
             g = np.add(g, np.multiply(v, self.momentum, out=s), out=r) if self.nesterov else v
         theta -= np.multiply(g, self.lr, out=s)
 
@@ -222,6 +277,7 @@ class RMSProp(Optimizer):
         self.alpha = _check("alpha", alpha, high=1.0)
         self.eps = _check("eps", eps)
 
+    @elementwise
     def update(self, theta: Array, g: Array, **state: Array) -> None:  # noqa: D102
         (s, r), v = self._between(theta), state["v"]
         if self.weight_decay:
@@ -290,6 +346,7 @@ class Adam(Optimizer):
         self.betas = _check("beta1", betas[0], high=1.0), _check("beta2", betas[1], high=1.0)
         self.eps = _check("eps", eps)
 
+    @elementwise
     def update(self, theta: Array, g: Array, **state: Array) -> None:  # noqa: D102
         m, v, (beta1, beta2) = state["m"], state["v"], self.betas
         s, r = self._between(theta)
@@ -300,12 +357,13 @@ class Adam(Optimizer):
         g_squared = np.multiply(g, g, out=s)
         v *= beta2
         v += np.multiply(g_squared, 1 - beta2, out=s)
-        # m / (1 - beta1^t) and v / (1 - beta2^t) remove the pull of the zeros that m and v start from
-        v_hat = np.divide(v, 1 - beta2**self.t, out=s)
-        root = np.sqrt(v_hat, out=s)
-        root += self.eps
-        step = np.multiply(m, self.lr / (1 - beta1**self.t), out=r)
-        theta -= np.divide(step, root, out=s)
+        # the corrections are numbers: m_hat / (sqrt(v_hat) + eps) = (c2 / c1) m / (sqrt(v) + c2 eps)
+        c1, c2 = 1 - beta1**self.t, math.sqrt(1 - beta2**self.t)
+        root = np.sqrt(v, out=s)
+        root += self.eps * c2
+        step = np.divide(m, root, out=s)
+        step *= self.lr * c2 / c1
+        theta -= step
 
     def _decay(self, theta: Array, g: Array, s: Array, r: Array) -> Array:
         return np.add(g, np.multiply(theta, self.weight_decay, out=s), out=r)

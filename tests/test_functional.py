@@ -401,6 +401,16 @@ def test_an_empty_batch_has_an_output_and_zero_gradients():
     )
 
 
+def test_losses_take_keywords_and_say_which_argument_is_missing():
+    P, Y = np.array([[3.0]]), np.array([[1.0]])
+    assert F.mse(P=P, Y=Y) == F.mse(P, Y=Y) == F.mse(Y=Y, P=P) == 4
+    assert F.softmax_cross_entropy(Z=np.zeros((1, 2)), Y=np.array([1])) == pytest.approx(np.log(2))
+    with pytest.raises(TypeError, match="missing a required argument: 'Y'"):
+        F.mse(P)
+    with pytest.raises(ValueError, match="mse expects Y of the shape of P"):
+        F.mse(P, Y=np.ones(3))
+
+
 def test_the_contract_holds_for_keywords_and_missing_arguments_too():
     X, W, b = np.ones((N, D)), np.ones((D, M)), np.ones(M)
     np.testing.assert_array_equal(F.linear(X=X, b=b, W=W), F.linear(X, W, b))
