@@ -218,7 +218,7 @@ def fit(
     ----------
     net, loss, optimizer : trained in place
     X, Y : N examples (N, ...) and their targets
-    epochs, batch_size : passes over the data, and rows per update (None: all of them)
+    epochs, batch_size : passes over the data, and rows per update (None: all of them, in their order)
     rng : generator of the shuffling
     validation : (X, Y) measured after each epoch, never trained on
     metrics : functions of (output, target), as a list or under names of your choice
@@ -252,6 +252,7 @@ def fit(
     X, Y = np.asarray(X), np.asarray(Y)
     check_rng(rng)
     _check_whole("epochs", epochs)
+    shuffled = batch_size is not None
     batch_size = len(X) if batch_size is None else batch_size
     measures = _name_metrics(metrics)
     _dry_run(net, loss, X, Y, "X", "Y")
@@ -273,7 +274,8 @@ def fit(
         try:
             for state.epoch in range(1, epochs + 1):
                 sums = dict.fromkeys(["loss", *measures], 0.0)
-                for X_batch, Y_batch in minibatches(X, Y, batch_size, rng=rng):
+                batches = minibatches(X, Y, batch_size, rng=rng) if shuffled else [(X.copy(), Y.copy())]
+                for X_batch, Y_batch in batches:
                     if schedule is not None:
                         optimizer.lr = schedule(state.step / (epochs * steps_per_epoch))
                     if augment is not None:

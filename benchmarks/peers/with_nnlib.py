@@ -35,7 +35,7 @@ class Fit:
             self.X[:rows],
             self.y[:rows],
             epochs=epochs,
-            batch_size=self.work.batch,
+            batch_size=None if rows == self.work.batch else self.work.batch,
             rng=np.random.default_rng(seed),
             schedule=nnlib.optimizers.one_cycle(self.work.lr) if self.work.cycle else None,
             augment=nnlib.data.shift_images if self.work.shift else None,
