@@ -142,8 +142,8 @@ class Optimizer:
             self._memory = {memory: params.zeros() for memory in self.memories}
             for name in params:
                 self.state[name] = {memory: values[name] for memory, values in self._memory.items()}
-        return all(  # nobody has put other memory in its place
-            self.state[name][memory] is view
+        return all(  # nobody has taken the memory away or put another in its place
+            self.state.get(name, {}).get(memory) is view
             for memory, values in self._memory.items()
             for name, view in values.items()
         )

@@ -319,6 +319,19 @@ def test_memory_that_is_put_back_is_used():
     assert same(trained(net, optimizer), expected)
 
 
+@pytest.mark.parametrize("forget", [lambda o: o.state.clear(), lambda o: setattr(o, "state", {})])
+def test_memory_that_is_taken_away_starts_again(forget):
+    optimizer, net = SGD(0.1, 0.9), mlp()
+    ones = {k: np.ones_like(v) for k, v in net.params().items()}
+    optimizer.step(net.params(), ones)
+    forget(optimizer)
+    for expected in (0.1, 0.19):
+        before = {k: v.copy() for k, v in net.params().items()}
+        optimizer.step(net.params(), ones)
+        for k, theta in net.params().items():
+            np.testing.assert_allclose(before[k] - theta, expected)
+
+
 def test_an_optimizer_that_has_met_single_arrays_goes_on_with_them():
     optimizer, net = SGD(0.1, 0.9), mlp()
     params, ones = net.params(), {k: np.ones_like(v) for k, v in net.params().items()}
