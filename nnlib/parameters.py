@@ -46,7 +46,7 @@ class Parameters(dict[str, Array]):
 
     @property
     def whole(self) -> bool:
-        """Whether all arrays are still here: one may be taken out, for example to leave it as it is."""
+        """Whether all arrays are still here; one may be taken out so that it stays as it is."""
         return len(self) == len(self._views) and all(map(operator.is_, self.values(), self._views))
 
     def zeros(self) -> Parameters:

@@ -24,14 +24,14 @@ from sphinx.util.docutils import SphinxDirective
 
 from nnlib.proofs import written
 
-PARTS = {"Foundations": (1, 4), "Gradients": (5, 8), "Training": (9, 13), "Beyond": (14, 17)}
+PARTS = {"Foundations": (1, 4), "Gradients": (5, 8), "Training": (9, 13), "Beyond": (14, 18)}
 # Number of a chapter -> its short name, lane (0 left, 1 middle, 2 right) and row.
 PLACES = {
     1: ("Linear algebra", 1, 0), 2: ("One neuron", 1, 1), 3: ("Forward pass", 1, 2), 4: ("Losses", 0, 3),
     5: ("Chain rule", 1, 4), 6: ("Gradients I", 1, 5), 7: ("Gradients II", 1, 6), 8: ("Checking", 1, 7),
     9: ("XOR", 1, 8), 10: ("Experiments", 0, 9), 12: ("Initialization", 2, 9), 11: ("Optimizers", 0, 10),
     13: ("MNIST", 1, 11), 14: ("Convolution", 0, 12), 16: ("Five projects", 1, 12), 17: ("Batch norm", 2, 12),
-    15: ("Clinic", 0, 13),
+    15: ("Clinic", 0, 13), 18: ("Speed", 1, 13),
 }  # fmt: skip
 LANES, GUTTERS = (
     (66, 190, 314),
