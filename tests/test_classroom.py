@@ -121,12 +121,16 @@ def softmax(Z):
     return e / e.sum(axis=1, keepdims=True)
 
 
-def _pair(name, P, Y, **limits):
+def _pair(P, Y):
     return P, Y
 
 
-def _classes(name, Z, Y):
+def _classes(Z, Y):
     return Z, np.eye(Z.shape[1])[Y]
+
+
+def _checked(check, **limits):
+    return lambda function: lambda P, Y: function(*check(P, Y))
 
 
 """
