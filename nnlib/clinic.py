@@ -523,7 +523,7 @@ def early_update(self: Linear, dY: Array) -> Array:
 )
 @_checked(_classes)
 def no_minus(Z: Array, Y: Array) -> float:
-    return float(np.sum(Y * log_softmax(Z)) / len(Z))
+    return float((Y * log_softmax(Z)).sum() / len(Z))
 
 
 @_bug(

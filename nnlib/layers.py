@@ -143,9 +143,9 @@ def _check_dtype(layer: str, dtype: DTypeLike) -> np.dtype[Any]:
     return result
 
 
-def _bare(function: Any) -> Any:
-    """One of nnlib's functions without its check of shapes, for a caller that has made sure of them."""
-    return function.__wrapped__ if hasattr(function, "__shapes__") else function
+def _bare(function: Any, fits: bool) -> Any:
+    """One of nnlib's functions without its check of shapes, where the caller has seen that they fit."""
+    return function.__wrapped__ if fits and hasattr(function, "__shapes__") else function
 
 
 class _Parametric(Layer):
@@ -182,9 +182,10 @@ class _Parametric(Layer):
         """Fill `grads` and return dX, without entries where it is not wanted."""
         (X,), dY, W = self._recall(), self._input(dY, "dY"), self.params["W"]
         fits = dY.ndim == X.ndim and dY.shape[:2] == (len(X), len(self.params["b"]))
-        if not input_gradient and fits and _bare(f_backward) is not f_backward:
+        function: Backward = _bare(f_backward, fits)
+        if not input_gradient and function is not f_backward:
             W = W[self._no_inputs]  # dX for none of the inputs needs none of the weights, and costs nothing
-        dX, self.grads["W"], self.grads["b"] = (_bare(f_backward) if fits else f_backward)(dY, X, W, **how)
+        dX, self.grads["W"], self.grads["b"] = function(dY, X, W, **how)
         return dX
 
 
@@ -237,7 +238,7 @@ class Linear(_Parametric):
         if not fits:
             self.output_shape(X.shape[1:])  # says what is wrong
         self._remember(X)
-        Y: Array = (_bare(F.linear) if fits else F.linear)(X, W, b)
+        Y: Array = _bare(F.linear, fits)(X, W, b)
         return Y
 
     def backward(self, dY: Array, *, input_gradient: bool = True) -> Array:  # noqa: D102
@@ -458,7 +459,7 @@ class _Activation(Layer):
         """Gradient dX, from dY and what forward has remembered."""
         (kept,) = self._recall()
         fits = type(dY) is np.ndarray and dY.shape == kept.shape and dY.dtype.kind == "f"
-        dX: Array = (_bare(f_backward) if fits else f_backward)(dY, kept, *how)
+        dX: Array = _bare(f_backward, fits)(dY, kept, *how)
         return dX
 
     def output_shape(self, shape: Shape | None) -> Shape | None:

@@ -292,7 +292,7 @@ def fit(
                     for name, measure in measures.items():
                         sums[name] += measure(output, Y_batch) * len(X_batch)
                     bar.update()
-                    if hooks and any([hook.on_batch_end(state) for hook in hooks]):  # noqa: C419  all of them run
+                    if any([hook.on_batch_end(state) for hook in hooks]):  # noqa: C419  all of them run
                         history.stopped = f"by a callback in epoch {state.epoch}"
                         return history
                 _check_parameters(state, params)
