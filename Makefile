@@ -47,9 +47,10 @@ NOT_OF_NNLIB := $(addprefix --ignore tests/,browser $(addsuffix .py,test_assignm
 coverage: $(READY)  ## branch coverage of nnlib, which must be 100 %
 	$(BIN)/python -m pytest tests nnlib $(NOT_OF_NNLIB) -q -n auto --cov=nnlib --cov-branch --cov-fail-under=100
 
-bench: $(READY)  ## time nnlib next to its peers, about half an hour (WORKLOADS="W1 W4" for some)
+bench: $(READY)  ## time nnlib next to its peers, about an hour (WORKLOADS="W1 W4" for some)
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/run.py $(WORKLOADS)
+	$(BIN)/python benchmarks/parts.py > benchmarks/parts.md
 	$(BIN)/python benchmarks/report.py --plot benchmarks/benchmarks.svg > benchmarks/results.md
 
 teacher-book: $(READY)  ## build the answer key: solutions, hidden tests, rubrics, keys; not for students

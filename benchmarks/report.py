@@ -20,8 +20,15 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE)]
 
-from peers import label  # noqa: E402
+from peers import PEERS, label  # noqa: E402
 
+GOALS = {
+    "W1": 0.5,
+    "W2": 0.6,
+    "W3": 0.7,
+    "W4": 0.1,
+}  # ratio of nnlib to PyTorch eager that the project aims at
+DETAILS = "<!-- the details -->"  # what stands before goes into the book as it is
 DISTURBED = 0.15  # cores in use by other programs that make a measurement worthless
 
 Run = dict[str, Any]  # one workload, as run.py writes it
@@ -146,8 +153,31 @@ def table(run: Run) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def summary(runs: Sequence[Run]) -> str:
+    """Median ratios of all peers, a column a workload, a table for each number of threads."""
+    parts = []
+    for threads in sorted({run["threads"] for run in runs}):
+        columns = [run for run in runs if run["threads"] == threads and run["workload"] in GOALS]
+        if not columns:
+            continue
+        head = ["1 thread" if threads == 1 else f"{threads} threads", *(run["workload"] for run in columns)]
+        rows = [[label(key), *(short(run, key) for run in columns)] for key in PEERS]
+        goal = ["*goal for nnlib*", *(f"*{GOALS[run['workload']]:.2f}*" for run in columns)]
+        parts.append(markdown(head, [*rows, goal]))
+    return "\n\n".join(parts) + "\n"
+
+
+def short(run: Run, key: str) -> str:
+    found = ratios(run, key)
+    median = f"{statistics.median(found):.3f}" if found else "absent"
+    return f"**{median}**" if key == "nnlib" else median
+
+
 def plot(runs: Sequence[Run], path: Path) -> None:
-    """A panel a workload: median as a dot, quartiles as a thick line, all rounds as a thin one."""
+    """A panel a workload: median as a mark, quartiles as a thick line, all rounds as a thin one.
+
+    Marks are filled for the smallest number of threads and hollow for more.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -155,28 +185,45 @@ def plot(runs: Sequence[Run], path: Path) -> None:
 
     plotting.use_style()
     runs = [run for run in runs if any(ratios(run, key) for key in present(run))]
-    heights = [len(present(run)) for run in runs]
-    size = 6.5, 0.3 * sum(heights) + len(runs)
+    panels = {run["workload"]: [r for r in runs if r["workload"] == run["workload"]] for run in runs}
+    heights = [len(present(group[0])) for group in panels.values()]
     figure, axes = plt.subplots(
-        len(runs), 1, figsize=size, squeeze=False, layout="constrained", height_ratios=heights
+        len(panels),
+        1,
+        figsize=(6.5, 0.3 * sum(heights) + len(panels)),
+        squeeze=False,
+        layout="constrained",
+        height_ratios=heights,
     )
-    for ax, run in zip(axes[:, 0], runs, strict=True):
-        keys = present(run)[::-1]
-        all_ratios = [ratio for key in keys for ratio in ratios(run, key) or []]
-        for y, key in enumerate(keys):
-            low, first, middle, third, high = spread(ratios(run, key) or [1.0])
-            mine = key.startswith("nnlib")
-            colour = plotting.COLOURS[1] if mine else plotting.COLOURS[0]
-            ax.plot([low, high], [y, y], "-", color=colour, lw=1)
-            ax.plot([first, third], [y, y], "-", color=colour, lw=4)
-            ax.plot(middle, y, "s" if mine else "o", color=colour, ms=7)
-            ax.annotate(f"{middle:.2g}", (high, y), (6, 0), textcoords="offset points", va="center", size=9)
+    for ax, group in zip(axes[:, 0], panels.values(), strict=True):
+        keys = present(group[0])[::-1]
+        drawn = [ratio for run in group for key in keys for ratio in ratios(run, key) or []]
+        for more, run in enumerate(group):
+            for row, key in enumerate(keys):
+                if not (found := ratios(run, key)):
+                    continue
+                low, first, middle, third, high = spread(found)
+                y = row + (len(group) - 1) * (0.18 - 0.36 * more)
+                mine = key.startswith("nnlib")
+                colour = plotting.COLOURS[1] if mine else plotting.COLOURS[0]
+                fill = "white" if more else colour
+                ax.plot([low, high], [y, y], "-", color=colour, lw=1)
+                ax.plot([first, third], [y, y], "-", color=colour, lw=3)
+                ax.plot(middle, y, "s" if mine else "o", color=colour, ms=5.5, markerfacecolor=fill)
+                ax.annotate(
+                    f"{middle:.2g}", (high, y), (6, 0), textcoords="offset points", va="center", size=8
+                )
         ax.axvline(1, color="black", lw=1)
         ax.set(
             xscale="log", yticks=range(len(keys)), yticklabels=map(label, keys), ylim=(-0.6, len(keys) - 0.4)
         )
-        ax.set_title(heading(run), loc="left", fontsize=10)
-        wide = spread(all_ratios)[4] > 30 * spread(all_ratios)[0]
+        threads = " and ".join(str(run["threads"]) for run in group)
+        ax.set_title(
+            f"{group[0]['workload']}: {group[0]['title']}, {threads} thread{'s' * (threads != '1')}",
+            loc="left",
+            fontsize=10,
+        )
+        wide = max(drawn) > 30 * min(drawn)
         ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
@@ -198,6 +245,7 @@ def main() -> int:
     if not options.results.exists():
         parser.error(f"there is no {options.results} yet: run benchmarks/run.py first")
     runs = json.loads(options.results.read_text("utf-8"))
+    print(f"{summary(runs)}\n{DETAILS}\n")
     print("\n".join(map(table, runs)))
     if options.plot:
         plot(runs, options.plot)

@@ -1,7 +1,7 @@
 """How fast nnlib is next to its peers, measured fairly (README.md has the rules).
 
-    python benchmarks/run.py                     all workloads, about half an hour
-    python benchmarks/run.py W1 W4 --rounds 15
+    python benchmarks/run.py                     all workloads, about an hour
+    python benchmarks/run.py W1 W4 --rounds 15 --threads 1
     python benchmarks/run.py --check             a few steps each: does everybody train the same?
 
 Results go to benchmarks/results.json; `report.py` makes a table and a plot of them.
@@ -200,7 +200,8 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("workloads", nargs="*", metavar="W", help=f"some of {', '.join(ALL)}; default: all")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], metavar="N",
+                        help="run W1 to W4 with each of these, W5 and W6 with the most")  # fmt: skip
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS), metavar="PEER")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--check", action="store_true", help="compare losses after a few steps, time nothing")
@@ -211,9 +212,15 @@ def options() -> argparse.Namespace:
     return chosen
 
 
+def settings(workloads: Sequence[str], threads: Sequence[int]) -> list[tuple[str, int]]:
+    """What is measured, with how many threads: W5 and W6 with the most, W7 with the browser's one."""
+    fixed = {"W5": [max(threads)], "W6": [max(threads)], "W7": [1]}
+    return [(name, number) for name in workloads for number in fixed.get(name, threads)]
+
+
 def main() -> int:
     chosen = options()
-    if load() > BUSY * chosen.threads:
+    if load() > BUSY * max(chosen.threads):
         print(f"The load is {load():.1f}: other programs will disturb what is measured.", file=sys.stderr)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -222,17 +229,19 @@ def main() -> int:
         trained = [name for name in chosen.workloads if name != "W7"]
         subprocess.run([*store, name, *trained], check=True, env=environment(1))
         if chosen.check:
-            return min(1, sum(check(name, chosen.peers, chosen.threads, folder) for name in trained))
-        for workload in chosen.workloads:
-            setting = {"threads": chosen.threads, "rounds": chosen.rounds, "load": [load()], **machine()}
+            return min(1, sum(check(name, chosen.peers, max(chosen.threads), folder) for name in trained))
+        for workload, threads in settings(chosen.workloads, chosen.threads):
+            setting = {"threads": threads, "rounds": chosen.rounds, "load": [load()], **machine()}
             date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             if workload == "W7":
                 from browser import measure_pyodide
 
                 measured = measure_pyodide(chosen.rounds)
             else:
-                found = measure(workload, chosen.peers, chosen.rounds, chosen.threads, folder)
-                measured = {workload: found}
+                inside = Path(tempfile.mkdtemp(dir=folder))  # weights of each run apart
+                for path in folder.glob("*.npy"):
+                    (inside / path.name).symlink_to(path)
+                measured = {workload: measure(workload, chosen.peers, chosen.rounds, threads, inside)}
             for part, found in measured.items():
                 run = {"workload": part, "date": date, **setting, **found}
                 run["load"] = [*setting["load"], load()]

@@ -268,9 +268,7 @@ def sigmoid(Z: Array) -> Array:
     array([0. , 0.5, 1. ])
     """
     Z = np.asarray(Z)
-    positive = Z >= 0
-    e = np.exp(np.where(positive, -Z, Z))  # exponent <= 0
-    A: Array = np.where(positive, 1, e) / (1 + e)
+    A: Array = np.exp(np.minimum(Z, 0)) / (1 + np.exp(np.minimum(Z, -Z)))  # no exponent is above 0
     return A
 
 
@@ -831,11 +829,17 @@ def _classes(function: str, P: Array, Y: Array, *, probabilities: bool = False) 
 
 
 def _within(function: str, name: str, values: Array, limits: tuple[float, float] | None, hint: str) -> None:
-    if limits is not None and not (limits[0] <= values.min() and values.max() <= limits[1]):
-        outside = values[~((values >= limits[0]) & (values <= limits[1]))]
+    if limits is None:
+        return
+    low, high = limits
+    if values.size < 20:  # so few are compared faster one by one, as Python's own numbers
+        within = all(low <= value <= high for value in values.ravel().tolist())
+    else:
+        within = low <= values.min() and values.max() <= high
+    if not within:
+        outside = values[~((values >= low) & (values <= high))]
         raise ValueError(
-            f"{function} expects {name} between {limits[0]:g} and {limits[1]:g}, "
-            f"got {float(outside[0]):g}: {hint}"
+            f"{function} expects {name} between {low:g} and {high:g}, got {float(outside[0]):g}: {hint}"
         )
 
 

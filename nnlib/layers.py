@@ -176,6 +176,8 @@ class _Parametric(Layer):
             self.params[key] = value
 
     def _input(self, X: Array, name: str = "X") -> Array:
+        if type(X) is np.ndarray and X.dtype is self._dtype:
+            return X
         return _as_input(type(self).__name__, X, self._dtype, name)
 
     def _gradients(self, f_backward: Backward, dY: Array, input_gradient: bool, **how: int) -> Array:

@@ -101,12 +101,11 @@ class Optimizer:
             When a parameter does not hold floating numbers.
         """
         for name, theta in params.items():
-            if name not in grads:
+            g = grads.get(name)
+            if g is None:
                 raise ValueError(f"no gradient for parameter {name!r}: call backward before step")
-            if grads[name].shape != theta.shape:
-                raise ValueError(
-                    f"gradient of {name!r} must have shape {theta.shape}, got {grads[name].shape}"
-                )
+            if g.shape != theta.shape:
+                raise ValueError(f"gradient of {name!r} must have shape {theta.shape}, got {g.shape}")
             if self._known.get(name) is not theta:
                 self._meet(name, theta)
         self.t += 1
@@ -142,11 +141,11 @@ class Optimizer:
             self._memory = {memory: params.zeros() for memory in self.memories}
             for name in params:
                 self.state[name] = {memory: values[name] for memory, values in self._memory.items()}
-        return all(  # nobody has taken the memory away or put another in its place
-            self.state.get(name, {}).get(memory) is view
-            for memory, values in self._memory.items()
-            for name, view in values.items()
-        )
+        for memory, values in self._memory.items():
+            for name, view in values.items():
+                if self.state.get(name, {}).get(memory) is not view:
+                    return False  # somebody has taken it away or put another in its place
+        return True
 
     def update(self, theta: Array, g: Array, **state: Array) -> None:
         """Update rule for one parameter array, in place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -262,6 +263,7 @@ def fit(
     minibatches(X, Y, batch_size, rng=rng)  # checks its arguments, draws nothing
     hooks = [c if isinstance(c, Callback) else _AfterEpoch(c) for c in callbacks]
 
+    _keep_freed_memory()
     history = History()
     steps_per_epoch = math.ceil(len(X) / batch_size)
     state = State(0, epochs, 0, math.nan, net, optimizer, history)
@@ -317,6 +319,17 @@ def fit(
     return history
 
 
+@functools.cache  # once is enough
+def _keep_freed_memory() -> None:
+    """Let freed arrays stay with the program, for the next batch to use.
+
+    The C library of Linux gives an array of more than 128 kB back to the system as soon as it is freed, and
+    the system clears the pages of the next one. One array of nearly 32 MB, which nobody ever writes to,
+    teaches it that such sizes come and go (see malloc's M_MMAP_THRESHOLD); elsewhere this does nothing.
+    """
+    np.empty(2**25 - 2**16, dtype=np.uint8)
+
+
 def _name_metrics(metrics: Mapping[str, Metric] | Iterable[Metric] | None) -> dict[str, Metric]:
     if metrics is None:
         return {}
@@ -345,7 +358,7 @@ def _dry_run(net: Sequential, loss: Loss, X: Array, Y: Array, x_name: str, y_nam
 
 
 def _check_parameters(state: State, params: Mapping[str, Array]) -> None:
-    if isinstance(params, Parameters) and math.isfinite(params.vector @ params.vector):
+    if isinstance(params, Parameters) and math.isfinite(params.vector.dot(params.vector)):
         return  # too large a sum, which is not an error, is found out below
     for name, theta in params.items():
         if not np.isfinite(theta).all():

@@ -12,6 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import parts  # noqa: E402
 import peers  # noqa: E402
 import report  # noqa: E402
 import run  # noqa: E402
@@ -94,6 +95,15 @@ def test_the_fastest_stands_first():
 
 def test_who_is_absent_is_listed_with_the_reason():
     assert "Absent: JAX, jit a step (not installed)." in report.table(example())
+
+
+def test_the_summary_has_a_column_a_workload_and_a_row_a_peer_even_an_absent_one():
+    text = report.summary([example(), example(workload="W2"), example(threads=1), example(workload="W5")])
+    assert line(text, "2 threads") == ["2 threads", "W1", "W2"]
+    assert line(text, "1 thread") == ["1 thread", "W1"]
+    assert line(text, "nnlib", which=1) == ["nnlib", "**0.500**", "**0.500**"]
+    assert line(text, "JAX, jit a step", which=1) == ["JAX, jit a step", "absent", "absent"]
+    assert line(text, "*goal for nnlib*") == ["*goal for nnlib*", "*0.50*"]
 
 
 def line(text, first, which=0):
@@ -235,6 +245,10 @@ def test_a_run_writes_results_and_prints_a_table(tmp_path):
     assert "naive NumPy" in done.stdout
 
 
+def test_short_workloads_run_with_each_number_of_threads_and_long_ones_with_the_most():
+    assert run.settings(["W1", "W6", "W7"], [1, 2]) == [("W1", 1), ("W1", 2), ("W6", 2), ("W7", 1)]
+
+
 def test_a_run_replaces_the_older_one_of_the_same_workload_and_threads(tmp_path):
     path = tmp_path / "results.json"
     for threads, date in ((2, "old"), (1, "other"), (2, "new")):
@@ -256,3 +270,11 @@ def test_without_pyodide_w7_is_absent(monkeypatch):
     monkeypatch.setattr(browser.shutil, "which", lambda name: "/usr/bin/node")
     for found in browser.measure_pyodide(9).values():
         assert all("make book" in peer["absent"] for peer in found["peers"].values())
+
+
+def test_the_parts_of_a_step_are_those_of_fit_and_add_up():
+    lines = parts.table("W4", 20).splitlines()
+    names = [line.split("|")[1].strip() for line in lines if line.count("|") > 3]
+    assert {"a batch", "Linear forward", "Tanh forward", "loss", "Linear backward", "optimizer"} <= set(names)
+    numbers = [float(line.split("|")[2].replace(",", "")) for line in lines[4:-1]]
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.06 * len(numbers))

@@ -112,3 +112,13 @@ def test_each_equation_label_occurs_once_in_the_whole_book():
     labels = Counter(label for text in texts for label in re.findall(r"^\$\$\s*\((eq-[\w-]+)\)", text, re.M))
     assert labels
     assert [label for label, count in labels.items() if count > 1] == []
+
+
+def test_no_time_is_claimed_in_the_browser_where_a_program_cannot_count_its_own():
+    """There the clock on the wall is the only one, and it runs on while others have the core."""
+    measured = "gain|cost|whole|share|slopes|curves"
+    chapter = read(ROOT / "notebooks" / "18-why-is-this-fast.ipynb")
+    cells = ["".join(cell["source"]) for cell in code(chapter)]
+    claims = re.findall(rf"^\s*assert .*\b(?:{measured})\b.*", "\n".join(cells), re.M)
+    assert len(claims) > 20
+    assert [claim for claim in claims if not claim.strip().startswith("assert in_browser or ")] == []
