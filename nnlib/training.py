@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -325,9 +326,10 @@ def _keep_freed_memory() -> None:
 
     The C library of Linux gives an array of more than 128 kB back to the system as soon as it is freed, and
     the system clears the pages of the next one. One array of nearly 32 MB, which nobody ever writes to,
-    teaches it that such sizes come and go (see malloc's M_MMAP_THRESHOLD); elsewhere this does nothing.
+    teaches it that such sizes come and go (see malloc's M_MMAP_THRESHOLD).
     """
-    np.empty(2**25 - 2**16, dtype=np.uint8)
+    if sys.platform == "linux":
+        np.empty(2**25 - 2**16, dtype=np.uint8)
 
 
 def _name_metrics(metrics: Mapping[str, Metric] | Iterable[Metric] | None) -> dict[str, Metric]:

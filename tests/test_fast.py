@@ -29,6 +29,7 @@ from nnlib import (
     check_network,
     fit,
     minibatches,
+    training,
 )
 from nnlib import functional as F
 from nnlib.optimizers import Optimizer, elementwise
@@ -435,3 +436,13 @@ def test_after_a_training_large_arrays_come_from_memory_that_the_program_has_alr
     done = subprocess.run([sys.executable, "-c", count], check=True, capture_output=True, text=True)
     before, after = map(int, done.stdout.split())
     assert after < before / 10
+
+
+def test_in_the_browser_whose_memory_only_grows_none_is_asked_for_in_advance(monkeypatch):
+    monkeypatch.setattr(training.sys, "platform", "emscripten")
+    ask = training._keep_freed_memory.__wrapped__
+    tracemalloc.start()
+    ask()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1e6
