@@ -51,6 +51,7 @@ bench: $(READY)  ## time nnlib next to its peers, about an hour (WORKLOADS="W1 W
 	$(BIN)/python -m pip install --quiet -e '.[bench]'
 	$(BIN)/python benchmarks/run.py $(WORKLOADS)
 	$(BIN)/python benchmarks/parts.py > benchmarks/parts.md
+	OPENBLAS_NUM_THREADS=2 $(BIN)/python benchmarks/parts.py W1 W2 W3 >> benchmarks/parts.md
 	$(BIN)/python benchmarks/report.py --plot benchmarks/benchmarks.svg > benchmarks/results.md
 
 teacher-book: $(READY)  ## build the answer key: solutions, hidden tests, rubrics, keys; not for students

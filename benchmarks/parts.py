@@ -1,7 +1,7 @@
 """Where a training step of nnlib goes: the median time of each part, next to the bare matrix products.
 
-    python benchmarks/parts.py            W1 to W4, as Markdown
-    python benchmarks/parts.py W1 --steps 2000
+    python benchmarks/parts.py                            W1 to W4 with one thread, as Markdown
+    OPENBLAS_NUM_THREADS=2 python benchmarks/parts.py W1  with two
 
 The parts are those that `nnlib.fit` puts together, with a clock between them.
 """
@@ -95,10 +95,10 @@ def alone(work: Workload, steps: int) -> float:
 def table(name: str, steps: int) -> str:
     work = WORKLOADS[name]
     seconds, limit = parts(work, steps), alone(work, steps)
-    whole = sum(seconds.values())
+    whole, threads = sum(seconds.values()), os.environ["OPENBLAS_NUM_THREADS"]
     rows = [f"| {part} | {t * 1e6:,.1f} | {t / whole:.0%} |" for part, t in seconds.items()]
     return "\n".join([
-        f"**{name}: {work.title}.**\n",
+        f"**{name}: {work.title}, {threads} thread{'s' * (threads != '1')}.**\n",
         "| part of a step | µs | share |",
         "| --- | ---: | ---: |",
         *rows,

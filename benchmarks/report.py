@@ -28,7 +28,6 @@ GOALS = {
     "W3": 0.7,
     "W4": 0.1,
 }  # ratio of nnlib to PyTorch eager that the project aims at
-DETAILS = "<!-- the details -->"  # what stands before goes into the book as it is
 DISTURBED = 0.15  # cores in use by other programs that make a measurement worthless
 
 Run = dict[str, Any]  # one workload, as run.py writes it
@@ -154,6 +153,26 @@ def table(run: Run) -> str:
 
 
 def summary(runs: Sequence[Run]) -> str:
+    """What the book shows, part by part; a comment before each says where it begins."""
+    parts = {
+        "machine": machine(runs[0]) if runs else "",
+        "ratios": ratio_tables(runs),
+        "arrivals": arrivals(runs),
+        "browser": browser(runs),
+        "memory": memory(runs),
+    }
+    return "\n\n".join(f"<!-- {name} -->\n\n{part}" for name, part in parts.items()) + "\n"
+
+
+def machine(run: Run) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    return (
+        f"Measured on {run['date'][:10]} on {run['cores']} cores of an {run['processor']} ({run['system']}), "
+        f"with Python {run['python']}, {versions}; {run['rounds']} rounds."
+    )
+
+
+def ratio_tables(runs: Sequence[Run]) -> str:
     """Median ratios of all peers, a column a workload, a table for each number of threads."""
     parts = []
     for threads in sorted({run["threads"] for run in runs}):
@@ -164,7 +183,46 @@ def summary(runs: Sequence[Run]) -> str:
         rows = [[label(key), *(short(run, key) for run in columns)] for key in PEERS]
         goal = ["*goal for nnlib*", *(f"*{GOALS[run['workload']]:.2f}*" for run in columns)]
         parts.append(markdown(head, [*rows, goal]))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
+
+
+def arrivals(runs: Sequence[Run]) -> str:
+    """W5 and W6: the time that a whole training took, and how often it reached its accuracy."""
+    rows = []
+    for run in (run for run in runs if run.get("target")):
+        for key in present(run):
+            peer = run["peers"][key]
+            accuracy = peer["accuracy"]
+            rows.append([
+                f"{run['workload']}, {label(key)}",
+                short(run, key),
+                duration(statistics.median(peer["seconds"])),
+                f"{100 * statistics.median(accuracy):.2f} %",
+                reached(run, accuracy),
+            ])  # fmt: skip
+    return markdown(["", "ratio", "time", "accuracy", "reached"], rows)
+
+
+def browser(runs: Sequence[Run]) -> str:
+    """W7: what a step takes in Pyodide, and how many images a second that makes."""
+    rows = []
+    for run in (run for run in runs if run["workload"].startswith("W7")):
+        for key in present(run):
+            row = speed_row(run, key)
+            rows.append([f"{run['title']}, {row[0]}", row[-2], row[-1]])
+    return markdown(["", "a step", "images/s"], rows)
+
+
+def memory(runs: Sequence[Run]) -> str:
+    """Megabytes at the peak beyond what there was when the data were loaded, with one thread."""
+    columns = [run for run in runs if run["workload"] in GOALS and run["threads"] == 1]
+    rows = [[label(key), *(beyond(run, key) for run in columns)] for key in PEERS]
+    return markdown(["MB", *(run["workload"] for run in columns)], rows)
+
+
+def beyond(run: Run, key: str) -> str:
+    found = run["peers"].get(key, {}).get("memory", {})
+    return f"{found['peak'] - found['data']:.0f}" if found.get("peak") else "absent"
 
 
 def short(run: Run, key: str) -> str:
@@ -245,7 +303,7 @@ def main() -> int:
     if not options.results.exists():
         parser.error(f"there is no {options.results} yet: run benchmarks/run.py first")
     runs = json.loads(options.results.read_text("utf-8"))
-    print(f"{summary(runs)}\n{DETAILS}\n")
+    print(f"{summary(runs)}\n<!-- details -->\n")
     print("\n".join(map(table, runs)))
     if options.plot:
         plot(runs, options.plot)

@@ -879,7 +879,7 @@ def shuffled_apart(
         order = rng.permutation(len(X))
         for start in range(0, len(X), batch_size):
             rows = order[start : start + batch_size]
-            yield X[rows], Y[start : start + batch_size]
+            yield X.take(rows, axis=0), Y[start : start + batch_size]
 
     return draw()
 

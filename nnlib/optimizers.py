@@ -3,7 +3,7 @@
 ``step(params, grads)`` changes the parameter arrays in place. Memory such as a velocity is kept per
 parameter name. `lr` may be changed between steps. The rules write what comes between (`out=`) into arrays
 that are kept: new ones of this size in each step would cost more time than the sums in them. A rule that
-treats every number alike runs once for all parameters of a `Sequential`, which lie side by side. A
+treats every number alike runs once for all small arrays of a `Sequential`, which lie side by side. A
 schedule is a function of progress t, from 0 at the first step to 1 at the end.
 """
 
@@ -39,10 +39,11 @@ def _check(name: str, value: float, low: float = 0.0, high: float = math.inf) ->
 
 
 Update = Callable[..., None]
+COPIED = 20_000  # gradients of arrays with fewer numbers are copied side by side: it costs less than calls
 
 
 def elementwise(update: Update) -> Update:
-    """Mark an update rule that treats every number alike: it may get all parameters as one vector.
+    """Mark an update rule that treats every number alike: it may get many parameters as one vector.
 
     A rule that looks at an array as a whole, such as one that limits the norm of each gradient, is left
     without the mark and called once for each array.
@@ -78,6 +79,7 @@ class Optimizer:
         self._known: dict[str, Array] = {}
         self._params: Parameters | None = None
         self._memory: dict[str, Parameters] = {}
+        self._runs: list[tuple[list[str], slice]] = []
         self._kept: dict[tuple[int, ...], Array] = {}
 
     @property
@@ -101,17 +103,19 @@ class Optimizer:
             When a parameter does not hold floating numbers.
         """
         for name, theta in params.items():
-            g = grads.get(name)
-            if g is None:
+            found = grads.get(name)
+            if found is None:
                 raise ValueError(f"no gradient for parameter {name!r}: call backward before step")
-            if g.shape != theta.shape:
-                raise ValueError(f"gradient of {name!r} must have shape {theta.shape}, got {g.shape}")
+            if found.shape != theta.shape:
+                raise ValueError(f"gradient of {name!r} must have shape {theta.shape}, got {found.shape}")
             if self._known.get(name) is not theta:
                 self._meet(name, theta)
         self.t += 1
         if isinstance(params, Parameters) and params.whole and self._at_once(params):
-            g = params.gather(grads, out=self._g)
-            self.update(params.vector, g, **{memory: m.vector for memory, m in self._memory.items()})
+            for names, where in self._runs:
+                parts = [grads[name].ravel() for name in names]
+                g = parts[0] if len(parts) == 1 else np.concatenate(parts, out=self._g[where])
+                self.update(params.vector[where], g, **{m: v.vector[where] for m, v in self._memory.items()})
             return
         for name, theta in params.items():
             if name not in self.state:
@@ -131,13 +135,17 @@ class Optimizer:
         self._known[name] = theta
 
     def _at_once(self, params: Parameters) -> bool:
-        """Whether one update of the whole vector does what one of each array does; readies its memory."""
+        """Whether arrays side by side may be updated as one; readies their memory."""
         if not getattr(self.update, "elementwise", False):
             return False
         if self._params is not params:
             if not self.state.keys().isdisjoint(params):
                 return False  # there is memory from elsewhere
-            self._params, self._g = params, np.empty_like(params.vector)
+            self._params, self._g, self._runs = (
+                params,
+                np.empty_like(params.vector),
+                params.runs(alone=COPIED),
+            )
             self._memory = {memory: params.zeros() for memory in self.memories}
             for name in params:
                 self.state[name] = {memory: values[name] for memory, values in self._memory.items()}

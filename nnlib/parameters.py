@@ -5,6 +5,7 @@ What is done to every number alike, such as a step of an optimizer, can then be 
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Mapping
 from typing import Any
@@ -53,9 +54,20 @@ class Parameters(dict[str, Array]):
         """Zeros under the same names and of the same shapes."""
         return Parameters({name: np.zeros_like(array) for name, array in self.items()})
 
-    def gather(self, arrays: Mapping[str, Array], out: Array) -> Array:
-        """Arrays of the same names and shapes, copied into one vector `out`."""
-        return np.concatenate([arrays[name].ravel() for name in self], out=out)
+    def runs(self, alone: int) -> list[tuple[list[str], slice]]:
+        """Names in order and where they lie: arrays of `alone` numbers or more singly, smaller ones together.
+
+        Examples
+        --------
+        >>> Parameters({"W": np.ones((3, 3)), "b": np.ones(3), "a": np.ones(1)}).runs(alone=5)
+        [(['W'], slice(0, 9, None)), (['b', 'a'], slice(9, 13, None))]
+        """
+        runs: list[list[str]] = []
+        for large, group in itertools.groupby(self, key=lambda name: self[name].size >= alone):
+            names = list(group)
+            runs += [[name] for name in names] if large else [names]
+        ends = list(itertools.accumulate(sum(self[name].size for name in names) for names in runs))
+        return [(names, slice(start, end)) for names, start, end in zip(runs, [0, *ends], ends, strict=False)]
 
     def __reduce__(self) -> tuple[Any, ...]:  # a copy has a vector of its own, with views of its own
         return Parameters, (dict(self),)

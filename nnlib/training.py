@@ -58,7 +58,7 @@ def minibatches(
         order = rng.permutation(len(X))
         for start in range(0, len(X), batch_size):
             rows = order[start : start + batch_size]
-            yield X[rows], Y[rows]
+            yield X.take(rows, axis=0), Y.take(rows, axis=0)
 
     return draw()
 

@@ -40,6 +40,8 @@ def example(**changes):
         for key, values in seconds.items()
     }
     return {
+        "date": "2026-01-02T03:04:05", "processor": "a processor", "cores": 2, "system": "Linux",
+        "python": "3.11.7", "versions": {"numpy": "2.4.6", "torch": "2.13.0"},
         "workload": "W1", "title": "a title", "steps": 10, "rounds": 3, "threads": 2, "load": [0.1, 0.2],
         "base": "torch", "peers": {**measured, "jax": {"absent": "not installed"}}, **changes,
     }  # fmt: skip
@@ -104,6 +106,17 @@ def test_the_summary_has_a_column_a_workload_and_a_row_a_peer_even_an_absent_one
     assert line(text, "nnlib", which=1) == ["nnlib", "**0.500**", "**0.500**"]
     assert line(text, "JAX, jit a step", which=1) == ["JAX, jit a step", "absent", "absent"]
     assert line(text, "*goal for nnlib*") == ["*goal for nnlib*", "*0.50*"]
+
+
+def test_the_summary_says_what_was_measured_where_and_shows_each_part():
+    arrived = example(workload="W5", target=0.95)
+    in_pyodide = example(workload="W7 images", title="the MLP", base="torch", threads=1)
+    text = report.summary([example(), example(threads=1), arrived, in_pyodide])
+    assert "on 2026-01-02 on 2 cores of an a processor (Linux), with Python 3.11.7, numpy 2.4.6" in text
+    assert line(text, "W5, nnlib") == ["W5, nnlib", "**0.500**", "500 ms", "95.00 %", "2 of 3"]
+    assert line(text, "the MLP, nnlib") == ["the MLP, nnlib", "50 ms"]
+    assert line(text, "MB") == ["MB", "W1"]
+    assert line(text.split("<!-- memory -->")[1], "nnlib") == ["nnlib", "50"]
 
 
 def line(text, first, which=0):

@@ -29,6 +29,7 @@ from nnlib import (
     check_network,
     fit,
     minibatches,
+    optimizers,
     training,
 )
 from nnlib import functional as F
@@ -116,7 +117,14 @@ def by_the_equations(theta, X, y, rule, batches):
     return theta
 
 
+@pytest.fixture(params=["all together", "the largest alone"])
+def together(request, monkeypatch):
+    """Gradients of large arrays are not copied; here that is the first matrix, with 20 numbers."""
+    monkeypatch.setattr(optimizers, "COPIED", 18 if request.param == "the largest alone" else 20_000)
+
+
 @every_rule
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 def test_fit_gives_the_numbers_of_the_equations(name, dtype, tolerance):
     rule, make = RULES[name]
@@ -133,6 +141,7 @@ def test_fit_gives_the_numbers_of_the_equations(name, dtype, tolerance):
 
 
 @every_rule
+@pytest.mark.usefixtures("together")
 def test_all_parameters_at_once_move_as_they_do_one_by_one(name, rng):
     net, (at_once, one_by_one) = mlp(), (RULES[name][1]() for _ in range(2))
     params = net.params()
@@ -301,6 +310,7 @@ def test_layers_of_two_dtypes_are_left_apart():
         Parameters({"a": np.ones(1, np.float32), "b": np.ones(1)})
 
 
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
 def test_copies_train_as_the_original_would_and_leave_it_alone(again):
     optimizer, net = Adam(0.01), mlp()
@@ -377,7 +387,7 @@ def test_a_rule_without_the_mark_is_called_for_each_array():
         assert np.linalg.norm(before[k] - theta) == pytest.approx(1)
 
 
-def test_a_rule_of_ones_own_with_the_mark_is_called_once():
+def test_a_rule_of_ones_own_with_the_mark_is_called_once_and_for_large_arrays_alone(monkeypatch):
     shapes = []
 
     class Sign(Optimizer):
@@ -389,6 +399,10 @@ def test_a_rule_of_ones_own_with_the_mark_is_called_once():
     net = mlp()
     Sign(0.5).step(net.params(), {k: np.ones_like(v) for k, v in net.params().items()})
     assert shapes == [net.params().vector.shape]
+    monkeypatch.setattr(optimizers, "COPIED", 18)
+    shapes.clear()
+    Sign(0.5).step(net.params(), {k: np.ones_like(v) for k, v in net.params().items()})
+    assert shapes == [(20,), (net.params().vector.size - 20,)]
 
 
 # --- Memory and cost ----------------------------------------------------------------------------------------
