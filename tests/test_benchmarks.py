@@ -1,6 +1,7 @@
 """The benchmarks: their arithmetic, and that all peers train the same. Nothing here is timed."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -291,3 +292,77 @@ def test_the_parts_of_a_step_are_those_of_fit_and_add_up():
     assert {"a batch", "Linear forward", "Tanh forward", "loss", "Linear backward", "optimizer"} <= set(names)
     numbers = [float(line.split("|")[2].replace(",", "")) for line in lines[4:-1]]
     assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.06 * len(numbers))
+
+
+# ---------------------------------------------------------------------------- the page of the book
+
+RESULTS = json.loads((BENCHMARKS / "results.json").read_text("utf-8"))
+TORCH = ("torch", "torch-fused", "torch-compile")
+
+
+def result(workload, threads=1):
+    return next(run for run in RESULTS if (run["workload"], run["threads"]) == (workload, threads))
+
+
+def median(workload, key):
+    return report.spread(report.ratios(result(workload), key))[2]
+
+
+def shares(workload):
+    """Part of a step -> its share with one thread, as the page shows it."""
+    [rows] = re.findall(rf"\*\*{workload}: [^*]*1 thread\.\*\*\n\n(.*?)\n\n", PARTS_SHOWN, re.S)
+    cells = [row.strip("|").split("|") for row in rows.splitlines()[2:]]
+    return {part.strip(" *"): int(share.strip(" %")) for part, _, share in cells}
+
+
+PARTS_SHOWN = (BENCHMARKS / "parts.md").read_text("utf-8")
+
+
+def test_the_tables_of_the_page_are_those_of_the_results():
+    shown = (BENCHMARKS / "results.md").read_text("utf-8")
+    tables = "\n".join(map(report.table, RESULTS))
+    assert shown == f"{report.summary(RESULTS)}\n<!-- details -->\n\n{tables}\n"
+
+
+def test_every_workload_was_measured_nine_times_and_every_peer_is_there_or_absent_for_a_reason():
+    measured = [(run["workload"], run["threads"]) for run in RESULTS]
+    assert measured == [
+        *((name, threads) for name in ("W1", "W2", "W3", "W4") for threads in (1, 2)),
+        ("W5", 2), ("W6", 2), ("W7 XOR", 1), ("W7 images", 1),
+    ]  # fmt: skip
+    for found in RESULTS:
+        assert found["rounds"] >= 9
+        if not found["workload"].startswith("W7"):
+            assert set(found["peers"]) == set(peers.PEERS)
+        for key, peer in found["peers"].items():
+            measured = len(peer.get("seconds", ())) == found["rounds"]
+            assert measured or "not installed" not in peer["absent"], key
+
+
+def test_what_the_page_says_about_the_ratios():
+    for name in ("W1", "W2", "W3", "W4"):
+        assert all(median(name, "nnlib") < median(name, key) for key in TORCH), name
+    for name in ("W1", "W2"):
+        assert median(name, "nnlib") < median(name, "sklearn")
+    for name in ("W1", "W2", "W4"):
+        assert median(name, "jax") < median(name, "nnlib")
+    assert median("W3", "nnlib") < median("W3", "jax")
+    assert median("W4", "naive") < median("W4", "nnlib")
+
+
+def test_what_the_page_says_about_the_parts_of_a_step():
+    for name in ("W1", "W2"):
+        parts_of = shares(name)
+        whole, products = parts_of.pop("all of it"), parts_of.pop("matrix products alone")
+        assert whole == 100
+        assert products > max(share for part, share in parts_of.items() if not part.startswith("Linear"))
+        others = {part: share for part, share in parts_of.items() if not part.startswith("Linear")}
+        assert max(others, key=others.get) == "optimizer"
+    assert shares("W3")["MaxPool2D backward"] > shares("W3")["MaxPool2D forward"]
+    assert shares("W4")["matrix products alone"] < 10
+
+
+def test_in_each_workload_nnlib_needs_less_memory_than_pytorch():
+    for name in ("W1", "W2", "W3", "W4"):
+        ours, theirs = (result(name)["peers"][key]["memory"] for key in ("nnlib", "torch"))
+        assert ours["peak"] - ours["data"] < theirs["peak"] - theirs["data"]
