@@ -275,12 +275,7 @@ def plot(runs: Sequence[Run], path: Path) -> None:
         ax.set(
             xscale="log", yticks=range(len(keys)), yticklabels=map(label, keys), ylim=(-0.6, len(keys) - 0.4)
         )
-        threads = " and ".join(str(run["threads"]) for run in group)
-        ax.set_title(
-            f"{group[0]['workload']}: {group[0]['title']}, {threads} thread{'s' * (threads != '1')}",
-            loc="left",
-            fontsize=10,
-        )
+        ax.set_title(f"{group[0]['workload']}: {group[0]['title']}", loc="left", fontsize=10)
         wide = max(drawn) > 30 * min(drawn)
         ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
