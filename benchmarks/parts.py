@@ -23,6 +23,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent)]
 import numpy as np  # noqa: E402
 from peers.limit import Products  # noqa: E402
 from peers.with_nnlib import Fit  # noqa: E402
+from report import in_words, markdown  # noqa: E402
 from workloads import WORKLOADS, Array, Workload, data, first_weights  # noqa: E402
 
 import nnlib  # noqa: E402
@@ -95,17 +96,11 @@ def alone(work: Workload, steps: int) -> float:
 def table(name: str, steps: int) -> str:
     work = WORKLOADS[name]
     seconds, limit = parts(work, steps), alone(work, steps)
-    whole, threads = sum(seconds.values()), os.environ["OPENBLAS_NUM_THREADS"]
-    rows = [f"| {part} | {t * 1e6:,.1f} | {t / whole:.0%} |" for part, t in seconds.items()]
-    return "\n".join([
-        f"**{name}: {work.title}, {threads} thread{'s' * (threads != '1')}.**\n",
-        "| part of a step | µs | share |",
-        "| --- | ---: | ---: |",
-        *rows,
-        f"| all of it | {whole * 1e6:,.1f} | 100% |",
-        f"| *matrix products alone* | {limit * 1e6:,.1f} | {limit / whole:.0%} |",
-        "",
-    ])  # fmt: skip
+    whole, threads = sum(seconds.values()), int(os.environ["OPENBLAS_NUM_THREADS"])
+    times = seconds | {"all of it": whole, "*matrix products alone*": limit}
+    rows = [[part, f"{t * 1e6:,.1f}", f"{t / whole:.0%}"] for part, t in times.items()]
+    title = f"**{name}: {work.title}, {in_words(threads)}.**"
+    return f"{title}\n\n{markdown(['part of a step', 'µs', 'share'], rows)}\n"
 
 
 def main() -> None:

@@ -22,12 +22,8 @@ sys.path[:0] = [str(HERE)]
 
 from peers import PEERS, label  # noqa: E402
 
-GOALS = {
-    "W1": 0.5,
-    "W2": 0.6,
-    "W3": 0.7,
-    "W4": 0.1,
-}  # ratio of nnlib to PyTorch eager that the project aims at
+# ratios of nnlib to PyTorch eager that the project aims at
+GOALS = {"W1": 0.5, "W2": 0.6, "W3": 0.7, "W4": 0.1}
 DISTURBED = 0.15  # cores in use by other programs that make a measurement worthless
 
 Run = dict[str, Any]  # one workload, as run.py writes it
@@ -85,13 +81,18 @@ def proof_row(run: Run, key: str) -> list[str]:
     return [
         label(key),
         f"{busy:.2f}" if busy else "–",  # Pyodide has no clock for it
-        f"{memory['peak'] - memory['data']:.0f}" if memory.get("peak") else "–",
+        beyond(memory) or "–",
         f"{memory['peak']:.0f}" if memory.get("peak") else "–",
         f"{statistics.mean(loss):.4f}" if None not in loss else "–",
         f"{100 * statistics.median(accuracy):.2f} %" if accuracy else "–",
         reached(run, accuracy) if accuracy else "–",
         duration(max(0.0, peer["first"] - statistics.median(peer["seconds"]))) if "first" in peer else "–",
     ]
+
+
+def beyond(memory: dict[str, float]) -> str:
+    """Megabytes at the peak beyond those with the data loaded; nothing where they were not measured."""
+    return f"{memory['peak'] - memory['data']:.0f}" if memory.get("peak") else ""
 
 
 def disturbance(run: Run) -> str:
@@ -125,7 +126,11 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def heading(run: Run) -> str:
-    return f"{run['workload']}: {run['title']}, {run['threads']} thread{'s' * (run['threads'] > 1)}"
+    return f"{run['workload']}: {run['title']}, {in_words(run['threads'])}"
+
+
+def in_words(threads: int) -> str:
+    return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def table(run: Run) -> str:
@@ -179,7 +184,7 @@ def ratio_tables(runs: Sequence[Run]) -> str:
         columns = [run for run in runs if run["threads"] == threads and run["workload"] in GOALS]
         if not columns:
             continue
-        head = ["1 thread" if threads == 1 else f"{threads} threads", *(run["workload"] for run in columns)]
+        head = [in_words(threads), *(run["workload"] for run in columns)]
         rows = [[label(key), *(short(run, key) for run in columns)] for key in PEERS]
         goal = ["*goal for nnlib*", *(f"*{GOALS[run['workload']]:.2f}*" for run in columns)]
         parts.append(markdown(head, [*rows, goal]))
@@ -191,15 +196,8 @@ def arrivals(runs: Sequence[Run]) -> str:
     rows = []
     for run in (run for run in runs if run.get("target")):
         for key in present(run):
-            peer = run["peers"][key]
-            accuracy = peer["accuracy"]
-            rows.append([
-                f"{run['workload']}, {label(key)}",
-                short(run, key),
-                duration(statistics.median(peer["seconds"])),
-                f"{100 * statistics.median(accuracy):.2f} %",
-                reached(run, accuracy),
-            ])  # fmt: skip
+            time, (accuracy, reached_in) = speed_row(run, key)[4], proof_row(run, key)[5:7]
+            rows.append([f"{run['workload']}, {label(key)}", short(run, key), time, accuracy, reached_in])
     return markdown(["", "ratio", "time", "accuracy", "reached"], rows)
 
 
@@ -216,13 +214,9 @@ def browser(runs: Sequence[Run]) -> str:
 def memory(runs: Sequence[Run]) -> str:
     """Megabytes at the peak beyond what there was when the data were loaded, with one thread."""
     columns = [run for run in runs if run["workload"] in GOALS and run["threads"] == 1]
-    rows = [[label(key), *(beyond(run, key) for run in columns)] for key in PEERS]
+    found = {key: [run["peers"].get(key, {}).get("memory", {}) for run in columns] for key in PEERS}
+    rows = [[label(key), *(beyond(memory) or "absent" for memory in found[key])] for key in PEERS]
     return markdown(["MB", *(run["workload"] for run in columns)], rows)
-
-
-def beyond(run: Run, key: str) -> str:
-    found = run["peers"].get(key, {}).get("memory", {})
-    return f"{found['peak'] - found['data']:.0f}" if found.get("peak") else "absent"
 
 
 def short(run: Run, key: str) -> str:

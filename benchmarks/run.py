@@ -238,10 +238,9 @@ def main() -> int:
 
                 measured = measure_pyodide(chosen.rounds)
             else:
-                inside = Path(tempfile.mkdtemp(dir=folder))  # weights of each run apart
-                for path in folder.glob("*.npy"):
-                    (inside / path.name).symlink_to(path)
-                measured = {workload: measure(workload, chosen.peers, chosen.rounds, threads, inside)}
+                for weights in folder.glob("*.npz"):
+                    weights.unlink()  # those of a run before
+                measured = {workload: measure(workload, chosen.peers, chosen.rounds, threads, folder)}
             for part, found in measured.items():
                 run = {"workload": part, "date": date, **setting, **found}
                 run["load"] = [*setting["load"], load()]

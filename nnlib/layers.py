@@ -115,7 +115,7 @@ class Layer:
 
 def _as_input(layer: str, X: Array, dtype: np.dtype[Any] | None = None, name: str = "X") -> Array:
     """X as floating numbers of the layer's dtype; never narrowed, never complex."""
-    if type(X) is np.ndarray and (X.dtype.kind == "f" if dtype is None else X.dtype is dtype):
+    if dtype is None and type(X) is np.ndarray and X.dtype.kind == "f":
         return X
     X = np.asarray(X)
     if X.dtype.kind not in "biuf":
