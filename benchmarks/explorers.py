@@ -2,9 +2,9 @@
 
     make book
     pip install -e '.[browser]'
-    python benchmarks/explorers.py [--runs 5] [--html _build/html]
+    python benchmarks/explorers.py [--runs 5] [--html _build/html] > benchmarks/explorers.md
 
-Prints medians over fresh browser contexts (nothing cached) and, with --json FILE, writes them.
+Prints medians over fresh browser contexts (nothing cached), as Markdown for the book's page on speed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
-import json
 import shutil
 import statistics
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from report import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -60,7 +60,8 @@ def wait_live(page: Page, name: str) -> None:
     page.wait_for_selector(f'{mount(name)}[data-state="live"]', timeout=120_000)
 
 
-BYTES = "performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.encodedBodySize, 0)"
+BYTES = """['navigation', 'resource'].flatMap(type => performance.getEntriesByType(type))
+  .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
 
 
 def loading(browser: Browser, site: str) -> dict[str, float]:
@@ -100,8 +101,10 @@ LATENCY = """async ({name, control, value}) => {
   const root = document.querySelector(`.explorer[data-explorer="${name}"]`);
   const input = root.querySelector(`[name=${control}]`);
   const changed = new Promise(resolve => {
-    new MutationObserver((_, observer) => { observer.disconnect(); resolve(performance.now()); })
-      .observe(root, {attributes: true, attributeFilter: ["data-loss"]});
+    new MutationObserver((_, observer) => {
+      observer.disconnect(); // the frame is here; it is painted before the second picture from now
+      requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now())));
+    }).observe(root, {attributes: true, attributeFilter: ["data-loss"]});
   });
   const started = performance.now();
   input.value = value;
@@ -149,7 +152,6 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
     with served(options.html) as site, sync_playwright() as playwright:
@@ -157,14 +159,12 @@ def main() -> int:
         found = repeated(lambda: loading(browser, site), options.runs)
         found |= repeated(lambda: playing(browser, site), options.runs)
         browser.close()
-    width = max(map(len, found))
-    print(f"{'':<{width}}   median      min      max   goal")
-    for name, values in found.items():
-        goal = "{} {:g}".format(*GOALS[name]) if name in GOALS else ""
-        low, high = min(values), max(values)
-        print(f"{name:<{width}} {statistics.median(values):8.1f} {low:8.1f} {high:8.1f}   {goal}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    rows = [
+        [name, *(f"{value:,.1f}" for value in (statistics.median(values), min(values), max(values))),
+         "{} {:g}".format(*GOALS[name]) if name in GOALS else ""]
+        for name, values in found.items()
+    ]  # fmt: skip
+    print(markdown(["", "median", "smallest", "largest", "goal"], rows))
     return 0
 
 

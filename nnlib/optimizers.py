@@ -80,7 +80,7 @@ class Optimizer:
         self._params: Parameters | None = None
         self._memory: dict[str, Parameters] = {}
         self._runs: list[tuple[list[str], slice]] = []
-        self._kept: dict[tuple[int, ...], Array] = {}
+        self._kept: dict[tuple[int, ...], tuple[Array, Array]] = {}
 
     @property
     def lr(self) -> float:
@@ -113,8 +113,12 @@ class Optimizer:
         self.t += 1
         if isinstance(params, Parameters) and params.whole and self._at_once(params):
             for names, where in self._runs:
-                parts = [grads[name].ravel() for name in names]
-                g = parts[0] if len(parts) == 1 else np.concatenate(parts, out=self._g[where])
+                if len(names) == 1:
+                    g = grads[names[0]].ravel()
+                else:
+                    g = self._g.vector[where]
+                    for name in names:
+                        self._g[name][...] = grads[name]
                 self.update(params.vector[where], g, **{m: v.vector[where] for m, v in self._memory.items()})
             return
         for name, theta in params.items():
@@ -141,11 +145,7 @@ class Optimizer:
         if self._params is not params:
             if not self.state.keys().isdisjoint(params):
                 return False  # there is memory from elsewhere
-            self._params, self._g, self._runs = (
-                params,
-                np.empty_like(params.vector),
-                params.runs(alone=COPIED),
-            )
+            self._params, self._g, self._runs = params, params.zeros(), params.runs(alone=COPIED)
             self._memory = {memory: params.zeros() for memory in self.memories}
             for name in params:
                 self.state[name] = {memory: values[name] for memory, values in self._memory.items()}
@@ -159,11 +159,11 @@ class Optimizer:
         """Update rule for one parameter array, in place."""
         raise NotImplementedError(f"{type(self).__name__} has no update rule: define update(self, theta, g)")
 
-    def _between(self, theta: Array) -> Array:
+    def _between(self, theta: Array) -> tuple[Array, Array]:
         """Two arrays like theta to compute in; what they hold is undefined."""
         kept = self._kept.get(theta.shape)
-        if kept is None or kept.dtype != theta.dtype:
-            kept = self._kept[theta.shape] = np.empty((2, *theta.shape), theta.dtype)
+        if kept is None or kept[0].dtype != theta.dtype:
+            kept = self._kept[theta.shape] = np.empty_like(theta), np.empty_like(theta)
         return kept
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import math
@@ -265,7 +266,7 @@ def fit(
     hooks = [c if isinstance(c, Callback) else _AfterEpoch(c) for c in callbacks]
 
     _keep_freed_memory()
-    history = History()
+    history, recorded = History(), ["loss", *measures]
     steps_per_epoch = math.ceil(len(X) / batch_size)
     state = State(0, epochs, 0, math.nan, net, optimizer, history)
     started = time.perf_counter()
@@ -276,7 +277,7 @@ def fit(
     ):
         try:
             for state.epoch in range(1, epochs + 1):
-                sums = dict.fromkeys(["loss", *measures], 0.0)
+                sums = dict.fromkeys(recorded, 0.0)
                 batches = minibatches(X, Y, batch_size, rng=rng) if shuffled else [(X.copy(), Y.copy())]
                 for X_batch, Y_batch in batches:
                     if schedule is not None:
@@ -294,8 +295,9 @@ def fit(
                     sums["loss"] += state.loss * len(X_batch)
                     for name, measure in measures.items():
                         sums[name] += measure(output, Y_batch) * len(X_batch)
-                    bar.update()
-                    if any([hook.on_batch_end(state) for hook in hooks]):  # noqa: C419  all of them run
+                    if progress:
+                        bar.update()
+                    if hooks and any([hook.on_batch_end(state) for hook in hooks]):  # noqa: C419  all run
                         history.stopped = f"by a callback in epoch {state.epoch}"
                         return history
                 _check_parameters(state, params)
@@ -308,7 +310,7 @@ def fit(
                         history.setdefault(f"val_{name}", []).append(measure(output, validation[1]))
                 if progress:
                     bar.set_postfix({k: f"{values[-1]:.4g}" for k, values in history.items()}, refresh=False)
-                if any([hook.on_epoch_end(state) for hook in hooks]):  # noqa: C419
+                if hooks and any([hook.on_epoch_end(state) for hook in hooks]):  # noqa: C419
                     history.stopped = f"by a callback after epoch {state.epoch}"
                     return history
         except KeyboardInterrupt:
@@ -392,20 +394,9 @@ def _why(state: State, loss: Loss, steps_per_epoch: int) -> str:
     return f"{where}. Likely cause: {cause}."
 
 
-class _NoBar:
-    """Stands in for a progress bar that nobody asked for."""
-
-    def __enter__(self) -> _NoBar:
-        return self
-
-    def __exit__(self, *error: object) -> None: ...
-
-    def update(self) -> None: ...
-
-
 def _progress_bar(total: int, show: bool) -> Any:
     if not show:
-        return _NoBar()
+        return contextlib.nullcontext()
     from tqdm import tqdm
 
     return tqdm(total=total, unit="step", mininterval=0.2)

@@ -331,18 +331,19 @@ def test_the_surface_is_the_probability_of_class_1(settings):
 
 
 @every_architecture
-def test_the_maps_are_the_outputs_of_the_first_and_the_last_hidden_layer(settings):
+def test_the_maps_are_the_outputs_of_every_hidden_layer(settings):
     engine = DecisionBoundary(hidden_size=3, **settings)
     engine.step(20)
     maps = [p for p in engine.panels() if p["kind"] == "pictures"]
     layers = settings["hidden_layers"]
     assert [p["title"] for p in maps] == [
-        [], ["Hidden layer"], *[["First hidden layer", "Last hidden layer"]] * 2
+        [], ["Hidden layer"], ["First hidden layer", "Last hidden layer"],
+        ["First hidden layer", "Second hidden layer", "Last hidden layer"],
     ][layers]  # fmt: skip
     x0, _, _, y1 = engine.extent
     corner = np.array([[x0, y1]])
     block = 1 if settings["activation"] == "none" else 2
-    for shown, depth in zip(maps, (1, layers), strict=False):
+    for depth, shown in enumerate(maps, 1):
         A = corner
         for layer in engine.net.layers[: block * depth]:
             A = layer.infer(A)

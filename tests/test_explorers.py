@@ -72,6 +72,15 @@ def test_a_setting_has_the_type_of_its_control():
     assert [type(engine.settings[name]) for name in ("start_at", "seed", "rate")] == [float, int, float]
 
 
+def test_a_choice_of_numbers_takes_a_number():
+    engine = ENGINES["mnist"](batch_size=64)
+    assert engine.settings["batch_size"] == "64"
+    element = explorers.display.page_element(ENGINES["decision-boundary"](batch_size=1), {"batch_size": 1})
+    assert '"settings":{"batch_size":"1"}' in element.replace(", ", ",").replace(": ", ":")
+    with pytest.raises(ValueError, match="batch_size must be one of"):
+        ENGINES["mnist"](batch_size=63)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -144,6 +144,15 @@ def test_softmax_gives_probabilities_even_with_huge_numbers(seed, shift):
     np.testing.assert_allclose(F.softmax(Z + shift), P, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(7,), (5, 1), (5, 100), (5, 101), (2, 3, 4), (2, 3, 300)])
+def test_softmax_of_rows_of_any_length_and_number_of_axes_is_the_quotient_of_the_equation(rng, shape):
+    Z = rng.standard_normal(shape)
+    P = np.exp(Z) / np.exp(Z).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(F.softmax(Z), P, rtol=1e-12)
+    np.testing.assert_allclose(F.log_softmax(Z), np.log(P), rtol=1e-12)
+    np.testing.assert_allclose(F.softmax(Z.tolist()), P, rtol=1e-12)
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_each_row_of_the_gradient_of_softmax_adds_up_to_zero(seed):
     rng = np.random.default_rng(seed)
@@ -160,6 +169,13 @@ def test_cross_entropy_from_scores_is_finite_where_probabilities_round_to_zero()
     assert F.binary_cross_entropy(np.array([1.0]), np.array([0])) == np.inf
     assert F.binary_cross_entropy(np.array([1.0, 0.0]), np.array([1, 0])) == 0
     assert F.binary_cross_entropy_backward(np.array([1.0, 0.0]), np.array([1, 0])).tolist() == [-0.5, 0.5]
+
+
+def test_a_tiny_loss_keeps_its_digits():
+    tiny = np.log1p(np.exp(-40.0))
+    for Z, Y in ((40.0, 1), (-40.0, 0)):
+        found = F.binary_cross_entropy_with_logits(np.array([Z]), np.array([Y]))
+        np.testing.assert_allclose(found, tiny, rtol=1e-12)
 
 
 def test_the_loss_from_scores_is_the_loss_of_the_probabilities(rng):

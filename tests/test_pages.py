@@ -35,6 +35,19 @@ def test_a_printed_block_of_python_runs(block, capsys):
     assert capsys.readouterr().out.splitlines() == promised
 
 
+def test_the_page_on_use_names_the_chapters_that_do_less_in_the_browser():
+    page = (ROOT / "book" / "how-to-use.md").read_text("utf-8")
+    named = re.findall(r"^\| \{doc\}`/notebooks/([\w-]+)` \|", page, re.M)
+    less = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if does_less(path)]
+    assert named == less
+
+
+def does_less(notebook):
+    cells = nbformat.read(notebook, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return bool(re.search(r"\bif (in_)?browser\b", code, re.IGNORECASE))
+
+
 # --- The map and the introduction say what the chapters say -------------------------------------------------
 
 CHAPTERS = course_map.read_chapters(ROOT / "notebooks")

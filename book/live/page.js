@@ -258,7 +258,10 @@ class Mount {
       this.recording.visible(this.near);
       this.#work();
     }).observe(this.root);
-    document.addEventListener("visibilitychange", () => this.#work());
+    document.addEventListener("visibilitychange", () => {
+      this.recording.visible(this.near); // goes on when the page is seen again
+      this.#work();
+    });
     addEventListener("hashchange", () => {
       const settings = this.#settingsFromHash();
       if (!settings) return;
@@ -383,23 +386,23 @@ class Mount {
   }
 
   #show(frame) {
-    for (const name of ["step", "loss", "accuracy"]) this.root.dataset[name] = frame[name] ?? "";
     this.root.frame = frame; // for the console: document.getElementById("decision-boundary").frame
     this.view.show(frame);
+    for (const name of ["step", "loss", "accuracy"]) this.root.dataset[name] = this.panel.dataset[name];
   }
 
   // Settings in the address: #decision-boundary?learning_rate=0.3&seed=1
 
   #settingsFromHash() {
-    const [id, query] = decodeURIComponent(location.hash.slice(1)).split("?");
-    if (id !== this.id || !query) return null;
+    const [id, query] = readable(location.hash.slice(1)).split("?");
+    if (id !== this.id) return null;
+    requestAnimationFrame(() => this.root.scrollIntoView());
     const settings = {};
     for (const [name, text] of new URLSearchParams(query)) {
       const control = this.spec.controls.find((one) => one.name === name);
       const value = control && readValue(control, text);
       if (value != null) settings[name] = value;
     }
-    requestAnimationFrame(() => this.root.scrollIntoView());
     return settings;
   }
 
@@ -407,7 +410,7 @@ class Mount {
     const changed = Object.entries(this.#settings()).filter(
       ([name, value]) => name === "seed" || value !== this.initial[name]);
     const query = new URLSearchParams(changed.map(([name, value]) => [name, String(value)]));
-    return `#${this.id}?${query}`;
+    return changed.length ? `#${this.id}?${query}` : `#${this.id}`;
   }
 
   #writeHash() {
@@ -425,6 +428,15 @@ class Mount {
       this.copyButton.textContent = "The link is in the address bar";
     }
     setTimeout(() => { this.copyButton.textContent = "Copy link"; }, 2500);
+  }
+}
+
+/** An address without its percent signs, where they mean something. */
+function readable(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

@@ -10,11 +10,12 @@ const tell = (text) => self.postMessage({ progress: text });
 async function start() {
   tell("Loading Python");
   importScripts(new URL("pyodide.js", PYODIDE).href);
-  const pyodide = await loadPyodide({
+  const loading = loadPyodide({
     indexURL: PYODIDE.href,
     lockFileURL: new URL(`pyodide-lock.json${self.location.search}`, PYODIDE).href, // no old copy of it
     packages: ["numpy", "nnlib"],
   });
+  const [pyodide] = await Promise.all([loading, coreIsThere()]);
   tell("Starting nnlib");
   const session = pyodide.runPython(`
 from nnlib.explorers import ENGINES
@@ -22,6 +23,12 @@ from nnlib.explorers.session import Session
 Session(ENGINES)
 `);
   return { pyodide, handle: session.handle.copy() };
+}
+
+// Without its core Pyodide waits for ever. Asked for beside the loading, so that nobody waits for the answer.
+async function coreIsThere() {
+  const answer = await fetch(new URL("pyodide.asm.wasm", PYODIDE), { method: "HEAD" });
+  if (!answer.ok) throw new Error(`pyodide.asm.wasm: HTTP ${answer.status}`);
 }
 
 // The MNIST explorer needs images: 2.5 MB that no other explorer has to wait for.

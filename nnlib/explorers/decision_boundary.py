@@ -84,7 +84,7 @@ class DecisionBoundary(Trainer):
     loss : "bce" (cross-entropy, from the scores) or "mse" (of the probability)
     optimizer : "sgd", "momentum", "nesterov", "rmsprop", "adam" or "adamw"
     learning_rate : may be changed while training, as may the optimizer and the batch size
-    batch_size : "full" or a number of points, as text
+    batch_size : "full" or a number of points
     init : where the weights start: an initializer of `nnlib.initializers`, "uniform" being from -1 to 1
     seed : decides the data, the first weights and the order of the points
     shows : what the network picture shows: "weights", "activations" or "gradients"
@@ -264,15 +264,20 @@ class DecisionBoundary(Trainer):
         )
 
     def _maps(self, hidden: list[Array]) -> list[Panel]:
-        if len(hidden) > 1:
-            return [self._map("First hidden layer", hidden[0]), self._map("Last hidden layer", hidden[-1])]
-        return [self._map("Hidden layer", A) for A in hidden]
+        places = [
+            [],
+            ["Hidden"],
+            ["First hidden", "Last hidden"],
+            ["First hidden", "Second hidden", "Last hidden"],
+        ]
+        return [self._map(f"{place} layer", A) for place, A in zip(places[len(hidden)], hidden, strict=True)]
 
     def _map(self, title: str, A: Array) -> Panel:
         activation = self.settings["activation"]
         most = float(np.abs(A).max()) or 1.0
         scales = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, most), "none": (-most, most)}
         low, high = scales[activation]
+        layers = self.settings["hidden_layers"]
         images = [Shades(unit.reshape(GRID, GRID)[::2, ::2], low, high) for unit in A.T[:MOST_MAPS]]
         return panels.pictures(
             title,
@@ -280,7 +285,7 @@ class DecisionBoundary(Trainer):
             titles=[f"unit {i}" for i in range(1, len(images) + 1)],
             palette="sequential" if activation in ("sigmoid", "relu") else "diverging",
             smooth=True,
-            width="full" if len(images) > 4 and self.settings["hidden_layers"] == 1 else "half",
+            width="full" if len(images) > 4 and layers == 1 else "half" if layers < 3 else "third",
         )
 
     def _ratios(self) -> Panel:

@@ -78,6 +78,7 @@ def page_element(explorer: Explorer, settings: dict[str, Any]) -> str:
     explorer : a fresh engine; it is run to the end of its recording
     settings : what differs from the defaults of its controls
     """
+    settings = {name: explorer.settings[name] for name in settings}  # as the controls have them
     run = frames(explorer)
     picture = base64.b64encode(_picture(explorer)).decode("ascii")
     declared = explorer.declaration() | {"settings": settings}

@@ -50,6 +50,8 @@ class Control:
     def check(self, value: Any) -> Any:
         """Return the value as the type of the control, or say what was expected."""
         if self.kind == "choice":
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)  # a batch size of 16 is the choice "16"
             if value not in dict(self.choices):
                 raise ValueError(f"{self.name} must be one of {', '.join(dict(self.choices))}, got {value!r}")
             return value

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from nnlib.explorers import ENGINES
+from nnlib.explorers import ENGINES, Explorer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -46,6 +46,18 @@ def settle(page: Page) -> None:
     if page.locator(".math").count():
         page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
         page.evaluate("MathJax.startup.promise.then(() => true)")
+
+
+def choose_another(within: Locator | Page, engine: Explorer) -> None:
+    """Take the second entry of the first dropdown among the ipywidgets, and do the same to the engine."""
+    control = next(control for control in engine.controls if control.kind == "choice")
+    value, text = next(
+        (value, text) for value, text in control.choices if value != engine.settings[control.name]
+    )
+    label = getattr(within, "page", within).get_by_text(control.label, exact=True)
+    row = within.locator(".jupyter-widgets.widget-inline-hbox").filter(has=label)
+    row.locator("select").select_option(label=text)
+    engine.set(**{control.name: value})
 
 
 def at_rest(view: Locator) -> tuple[int, float]:

@@ -53,6 +53,9 @@ def reach(explorer: Locator, state: str) -> None:
     assert explorer.get_attribute("data-state") == state, explorer.locator("[role=alert]").all_inner_texts()
 
 
+GENERATED = ["genindex", "search", "_modules/index"]  # pages that Sphinx adds of itself
+
+
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One context for all pages, so that MathJax and Python are fetched once."""
@@ -61,7 +64,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture(scope="module", params=[*PAGES, "genindex", "search"])
+@pytest.fixture(scope="module", params=[*PAGES, *GENERATED])
 def page(
     request: pytest.FixtureRequest, context: BrowserContext, site: str, axe_script: str
 ) -> Iterator[Page]:
@@ -199,18 +202,22 @@ def opened(context: BrowserContext, url: str, name: str) -> Locator:
     return explorer
 
 
+@pytest.mark.parametrize("name", ENGINES)
 def test_every_stop_in_an_explorer_has_a_name_and_shows_the_focus(
-    context: BrowserContext, site: str, where: dict[str, str]
+    context: BrowserContext, site: str, where: dict[str, str], name: str
 ) -> None:
-    explorer = opened(context, site + where["decision-boundary"], "decision-boundary")
+    explorer = opened(context, site + where[name], name)
     explorer.locator("form :is(select, input)").first.focus()
     stops = []
     while (stop := explorer.page.evaluate(STOP))["inside"] and len(stops) < 60:
         stops.append(stop)
         explorer.page.keyboard.press("Tab")
+    assert len(stops) >= len(ENGINES[name].controls)
     assert [stop for stop in stops if not stop["name"] or not stop["seen"]] == []
     units = [stop for stop in stops if re.search(r"\(input 1\)|unit to unit", stop["name"])]
-    assert len(units) == 1, "the network is one stop: arrow keys go from unit to unit"
+    assert len(units) == 1 or name != "decision-boundary", (
+        "the network is one stop: arrow keys go from unit to unit"
+    )
     explorer.page.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -147,8 +148,10 @@ def near(shown: Any, expected: Any, path: str = "frame") -> None:
         assert shown.keys() == expected.keys(), path
         for key, value in expected.items():
             if key == "u8":  # shades: a number on the edge of two may fall to either side
-                continue
-            near(shown[key], value, f"{path}.{key}")
+                apart = np.subtract(shades(shown[key]), shades(value), dtype=int)
+                assert np.abs(apart).max(initial=0) <= 1, f"{path}.{key}"
+            else:
+                near(shown[key], value, f"{path}.{key}")
     elif isinstance(expected, list):
         assert len(shown) == len(expected), path
         for i, value in enumerate(expected):
@@ -157,6 +160,23 @@ def near(shown: Any, expected: Any, path: str = "frame") -> None:
         assert math.isclose(shown, expected, rel_tol=1e-6, abs_tol=1e-6), f"{path}: {shown} and {expected}"
     else:
         assert shown == expected, path
+
+
+def shades(text: str) -> Any:
+    return np.frombuffer(base64.b64decode(text), np.uint8)
+
+
+def frame_of(engine: Any) -> Any:
+    """The frame of an engine in CPython, as a page would get it."""
+    return json.loads(json.dumps(encode(engine.frame())))
+
+
+def same_as(twin: Any, explorer: Explorer) -> None:
+    """The page shows what the engine in CPython shows."""
+    near(explorer.frame, frame_of(twin))
+
+
+EXACT = [name for name in ENGINES if name not in ("mnist", "finite-difference")]  # see the first test
 
 
 # ------------------------------------------------------------------------------- every explorer
@@ -179,7 +199,7 @@ def test_it_shows_a_recording_at_once_and_then_computes_what_nnlib_computes(
     for _ in range(3):
         explorer.steps(1)
         twin.step()
-        expected = json.loads(json.dumps(encode(twin.frame())))
+        expected = frame_of(twin)
         if name == "finite-difference":  # draws rounding errors: they are each machine's own
             explorer.root.evaluate("root => { root.frame.panels = []; }")
             expected["panels"] = []
@@ -211,6 +231,55 @@ def test_each_of_its_controls_answers(reader: Reader, where: dict[str, str], nam
         twin.set(**{control.name: value})
         assert explorer.step == twin.steps
         assert explorer.frame["message"] == twin.message
+        if name in EXACT:
+            same_as(twin, explorer)
+
+
+@pytest.mark.parametrize(("name", "settings"), [
+    ("backprop", {}), ("backprop", {"predict": True}), ("convolution", {"direction": "dX"}),
+    ("convolution", {"direction": "dW"}),
+])  # fmt: skip
+def test_the_operations_of_a_whole_pass_show_what_nnlib_computes(
+    reader: Reader, where: dict[str, str], name: str, settings: dict[str, Any]
+) -> None:
+    explorer = reader.open(where[name], name).live()
+    for setting, value in settings.items():
+        explorer.after(lambda setting=setting, value=value: explorer.choose(setting, value))
+    twin = ENGINES[name](**explorer.frame["settings"])
+    for _ in range(20):  # a pass of the stepper has 17 operations
+        explorer.steps(1)
+        twin.step()
+        same_as(twin, explorer)
+
+
+@pytest.mark.parametrize("name", ["neuron", "optimizers"])
+def test_the_loss_falls_while_it_plays(reader: Reader, where: dict[str, str], name: str) -> None:
+    explorer = reader.open(where[name], name).live()
+    explorer.steps(1)
+    explorer.button("play").click()
+    explorer.wait(
+        """root => {
+          const loss = parseFloat(root.dataset.loss);
+          root.first ??= Number.isNaN(loss) ? undefined : loss;
+          return loss < 0.98 * root.first;
+        }""",
+        60,
+    )
+
+
+def test_a_prediction_is_asked_for_answered_and_revealed(reader: Reader, where: dict[str, str]) -> None:
+    explorer = reader.open(where["backprop"], "backprop").live()
+    explorer.after(lambda: explorer.choose("predict", True))
+    explorer.steps(1)
+    twin = ENGINES["backprop"](**explorer.frame["settings"])
+    twin.step()
+    assert "predict" in explorer.frame["describe"]
+    question = explorer.root.locator(".explorer-question")
+    question.locator("input").fill(repr(float(twin._value())))
+    explorer.after(lambda: question.locator("input").press("Enter"))
+    explorer.wait("root => /Right/.test(root.textContent)")
+    twin.act("predict", float(twin._value()))
+    same_as(twin, explorer)
 
 
 @every_explorer
@@ -271,14 +340,17 @@ def test_the_gradients_shown_equal_numerical_ones(boundary: Explorer) -> None:
     twin = ENGINES["decision-boundary"](**boundary.frame["settings"])
     twin.step(4)
     assert check_network(twin.net, twin.criterion, twin.X, twin.Y).ok
-    weights = [theta for name, theta in twin.net.params().items() if name.endswith(".W")]
-    for shown, W in zip(network["weights"], weights, strict=True):
-        numeric = numerical_gradient(with_weights(twin, W), W.copy())
-        np.testing.assert_allclose(np.array(shown), numeric, atol=1e-6)
+    parameters = twin.net.params().items()
+    for key, kind in (("weights", ".W"), ("values", ".b")):
+        shown = [values for values in network[key] if values is not None]  # inputs have no bias
+        arrays = [theta for name, theta in parameters if name.endswith(kind)]
+        for values, theta in zip(shown, arrays, strict=True):
+            numeric = numerical_gradient(loss_as_function_of(twin, theta), theta.copy())
+            np.testing.assert_allclose(np.array(values), numeric, atol=1e-6)
 
 
-def with_weights(engine: Any, W: Any) -> Callable[[Any], float]:
-    """The loss of the engine's network as a function of one of its matrices."""
+def loss_as_function_of(engine: Any, W: Any) -> Callable[[Any], float]:
+    """The loss of the engine's network, where one of its arrays is an argument."""
 
     def loss(values: Any) -> float:
         before = W.copy()
@@ -302,6 +374,7 @@ def test_a_learning_rate_of_100_is_announced_and_can_be_mended(boundary: Explore
     assert message in boundary.root.locator("[role=alert]").all_inner_texts()
     if activation == "none":
         boundary.wait("root => root.querySelector('[name=play]').textContent === 'Play'")  # stopped by itself
+        assert boundary.get("loss") == "nan"
     boundary.choose("learning_rate", 0.5)
     boundary.after(boundary.button("reset").click)
     boundary.wait("root => !root.frame.message && root.frame.settings.learning_rate === 0.5")
@@ -345,6 +418,51 @@ def test_out_of_sight_it_rests(boundary: Explorer) -> None:
     boundary.root.scroll_into_view_if_needed()
     boundary.wait("(root, step) => Number(root.dataset.step) > step", 30, resting)
     boundary.button("play").click()
+
+
+def test_in_a_hidden_page_it_rests(boundary: Explorer) -> None:
+    boundary.choose("dataset", "spirals")
+    boundary.button("play").click()
+    boundary.wait("root => Number(root.dataset.step) > 3")
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    boundary.page.evaluate(hide, True)
+    resting, _ = at_rest(boundary.root)
+    boundary.page.evaluate(hide, False)
+    boundary.wait("(root, step) => Number(root.dataset.step) > step", 30, resting)
+    boundary.button("play").click()
+
+
+def test_python_is_not_loaded_before_an_explorer_is_near_and_then_once(
+    reader: Reader, where: dict[str, str]
+) -> None:
+    asked: list[str] = []
+    reader.page.on("request", lambda request: asked.append(request.url))
+    reader.page.goto(reader.site + where["backprop"])
+    reader.page.wait_for_load_state("networkidle")
+    far = Explorer(reader.page, "backprop")
+    box = far.root.bounding_box()
+    assert box
+    assert box["y"] > WIDE["height"] + 400, "the explorer stands far below"
+    assert far.get("state") == "recorded"
+    assert reader.page.workers == []
+    assert [url for url in asked if url.endswith((".wasm", "worker.js"))] == []
+    first = reader.open(where["decision-boundary"], "decision-boundary").live()
+    Explorer(reader.page, "mnist").live()
+    first.live()
+    assert len(reader.page.workers) == 1
+
+
+@pytest.mark.parametrize("fragment", ["#neuron", "#neuron?", "#neuron?%E0%A4", "#neuron?seed=nonsense"])
+def test_a_link_without_settings_and_a_damaged_one_lead_to_the_explorer(
+    reader: Reader, where: dict[str, str], fragment: str
+) -> None:
+    explorer = reader.open(where["neuron"], "neuron", fragment)
+    explorer.wait("root => Math.abs(root.getBoundingClientRect().top) < 200")
+    explorer.live()
+    assert explorer.frame["settings"] == ENGINES["neuron"](**explorer.frame["settings"]).settings
 
 
 def test_200_restarts_leave_no_memory_behind(boundary: Explorer) -> None:
@@ -403,6 +521,22 @@ def test_without_python_it_plays_its_recording_and_says_so(
     explorer = Explorer(page, "decision-boundary")
     explorer.wait("root => root.dataset.state === 'failed'")
     assert "there was no connection" in explorer.root.locator("[role=alert]").first.inner_text()
+    plays_only_its_recording(explorer)
+    context.close()
+
+
+@pytest.mark.parametrize("missing", ["**/*.wasm", "**/worker.js*"])
+def test_what_stops_python_is_said_and_the_recording_plays(
+    browser: Browser, site: str, where: dict[str, str], missing: str
+) -> None:
+    context = browser.new_context(viewport=WIDE)
+    context.route(missing, lambda route: route.fulfill(status=404))
+    page = context.new_page()
+    page.goto(site + where["decision-boundary"])
+    explorer = Explorer(page, "decision-boundary")
+    explorer.wait("root => root.dataset.state === 'failed'", 60)
+    said = explorer.root.locator("[role=alert]").first.inner_text()
+    assert said.startswith("Python could not be started in this browser: ")
     plays_only_its_recording(explorer)
     context.close()
 

@@ -21,7 +21,7 @@ import pytest
 
 from nnlib import explorers
 
-from .conftest import at_rest
+from .conftest import at_rest, choose_another
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
@@ -241,7 +241,9 @@ def assert_same_state(view: Locator, engine: explorers.Explorer) -> None:
         assert float(view.get_attribute("data-loss") or "nan") == pytest.approx(engine.loss, rel=1e-6)
 
 
-def test_every_explorer_opens_and_makes_a_step_as_in_python(reader: BrowserContext, site: str) -> None:
+def test_every_explorer_opens_makes_a_step_and_follows_a_dropdown_as_in_python(
+    reader: BrowserContext, site: str
+) -> None:
     assert len(EXPLORERS) == len(explorers.ENGINES)
     page = open_notebook(reader, site, [f"from nnlib.explorers import {n}\n\n{n}()" for n in EXPLORERS])
     assert not complaints(run_all(page))
@@ -252,6 +254,8 @@ def test_every_explorer_opens_and_makes_a_step_as_in_python(reader: BrowserConte
         assert_same_state(view, engine)
         cell.get_by_role("button", name="Step", exact=True).click()
         engine.step()
+        assert_same_state(view, engine)
+        choose_another(cell, engine)
         assert_same_state(view, engine)
 
 

@@ -22,7 +22,7 @@ import pytest
 from nnlib.explorers import ENGINES, Explorer
 from nnlib.explorers.decision_boundary import DecisionBoundary
 
-from .conftest import at_rest
+from .conftest import at_rest, choose_another
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
@@ -31,12 +31,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 # the second cell is what a reader might write: it shows what Python sees
-SHOWS = """\
+CHAPTER = """\
 import json
-from nnlib.explorers.{module} import {name}
-from nnlib.explorers.widget import ExplorerWidget
-explorer = ExplorerWidget({name}())
-explorer
+from nnlib.explorers import {name}Explorer
+shown = {name}Explorer()
+explorer = shown.widget
+shown
 """
 ECHOES = """\
 import ipywidgets
@@ -185,7 +185,7 @@ def until(view: Locator, test: str) -> None:
 
 
 def test_a_reader_trains_a_network_by_hand(visit: Visit) -> None:
-    view = visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES)
+    view = visit.run(CHAPTER.format(name="DecisionBoundary"), ECHOES)
     status = view.get_by_role("status")
     assert number(view, "loss") == pytest.approx(DecisionBoundary().loss, rel=1e-6)
     assert visit.told()["settings"] == DecisionBoundary().settings, "drawing the sliders changes nothing"
@@ -227,7 +227,7 @@ def test_divergence_is_announced_and_reset_recovers(visit: Visit) -> None:
     settings = (
         'explorer.controls["activation"].value = "none"\nexplorer.controls["learning_rate"].value = 100'
     )
-    view = visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES, settings)
+    view = visit.run(CHAPTER.format(name="DecisionBoundary"), ECHOES, settings)
     visit.page.locator(".echo", has_text='"learning_rate": 100.0').wait_for()
     visit.page.locator(".widget-play button").first.click()
     alert = view.get_by_role("alert")
@@ -240,7 +240,7 @@ def test_divergence_is_announced_and_reset_recovers(visit: Visit) -> None:
 
 
 def test_two_displays_show_the_same_and_nothing_is_cut(visit: Visit) -> None:
-    view = visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES, "explorer")
+    view = visit.run(CHAPTER.format(name="DecisionBoundary"), ECHOES, "explorer")
     view.nth(1).wait_for()
     visit.button("Step").nth(1).click()
     for number_shown in (0, 1):
@@ -257,7 +257,7 @@ def test_two_displays_show_the_same_and_nothing_is_cut(visit: Visit) -> None:
 
 
 def test_keys_pressed_in_the_view_are_not_shortcuts_of_the_notebook(visit: Visit) -> None:
-    view = visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES)
+    view = visit.run(CHAPTER.format(name="DecisionBoundary"), ECHOES)
     cells = visit.page.locator(".jp-Cell").count()
     plane = view.get_by_role("application").first
     for key in ("b", "a", "ArrowRight", "Enter"):
@@ -268,17 +268,18 @@ def test_keys_pressed_in_the_view_are_not_shortcuts_of_the_notebook(visit: Visit
 
 def test_an_error_of_the_engine_is_shown(visit: Visit) -> None:
     breaks = "explorer.engine.advance = lambda: 1 / 0"
-    visit.run(SHOWS.format(module="decision_boundary", name="DecisionBoundary"), ECHOES, breaks)
+    visit.run(CHAPTER.format(name="DecisionBoundary"), ECHOES, breaks)
     visit.page.get_by_text("[3]:", exact=True).first.wait_for()  # the last cell has run
     visit.button("Step").click()
     visit.page.get_by_role("alert").get_by_text("ZeroDivisionError").wait_for()
 
 
 @pytest.mark.parametrize("engine_class", ENGINES.values(), ids=ENGINES)
-def test_every_engine_shows_its_state_and_makes_a_step(visit: Visit, engine_class: type[Explorer]) -> None:
+def test_every_explorer_of_a_chapter_shows_its_state_makes_a_step_and_follows_a_dropdown(
+    visit: Visit, engine_class: type[Explorer]
+) -> None:
     engine = engine_class()
-    shows = SHOWS.format(module=engine_class.__module__.split(".")[-1], name=engine_class.__name__)
-    view = visit.run(shows, ECHOES)
+    view = visit.run(CHAPTER.format(name=engine_class.__name__), ECHOES)
     visit.page.get_by_role("status").get_by_text(engine.describe()).wait_for()
     visit.button("Step").click()
     until(view, "data.step === '1'")
@@ -287,3 +288,7 @@ def test_every_engine_shows_its_state_and_makes_a_step(visit: Visit, engine_clas
     told = visit.told()
     assert told["loss"] == (None if engine.loss is None else pytest.approx(engine.loss, rel=1e-6))
     assert told["settings"] == pytest.approx(engine.settings)
+    choose_another(visit.page, engine)
+    until(view, f"data.step === '{engine.steps}'")
+    visit.page.get_by_role("status").get_by_text(engine.describe()).wait_for()
+    assert visit.told()["settings"] == pytest.approx(engine.settings)
