@@ -584,7 +584,7 @@ def test_test_images_are_looked_at_every_so_many_steps_only():
 
 @pytest.mark.parametrize(("batch_size", "steps"), [("256", 40), ("128", 79)])
 def test_an_epoch_of_digits_sees_each_image_once(batch_size, steps):
-    engine = MNIST(hidden_layers=0, batch_size=batch_size)
+    engine = MNIST(hidden_size=0, batch_size=batch_size)
     engine.act("epoch")
     assert engine.step(10_000) == steps
     assert engine.batches_left == 0
@@ -598,15 +598,17 @@ def test_digits_go_on_or_start_again_as_declared():
     assert engine.steps == 10
     assert same(weights(engine), before)
     assert panel(engine, "Loss")["marks"] == [(10, "SGD with momentum, rate 0.1, batch 32")]
-    for change in ({"hidden_size": 12}, {"hidden_layers": 2}, {"activation": "tanh"}, {"seed": 1}):
+    for change in ({"hidden_size": 12}, {"second_size": 16}, {"activation": "tanh"}, {"seed": 1}):
         engine.step(2)
         engine.set(**change)
         assert engine.steps == 0
-    assert engine.describe().endswith("784 inputs, 12 tanh units, 12 tanh units, 10 outputs.")
+    assert engine.describe().endswith("784 inputs, 12 tanh units, 16 tanh units, 10 outputs.")
+    engine.set(hidden_size=0)
+    assert engine.describe().endswith("784 inputs, 16 tanh units, 10 outputs.")
 
 
 def test_digits_that_blow_up_stop_and_recover():
-    engine = MNIST(**SMALL, optimizer="sgd", activation="none", hidden_layers=2, learning_rate=10)
+    engine = MNIST(**SMALL, optimizer="sgd", activation="none", second_size=8, learning_rate=10)
     engine.act("draw", sent(np.ones((112, 112))))
     engine.step(500)
     assert "the learning rate 10 is too large. Lower it and press Reset." in engine.message
@@ -634,7 +636,7 @@ def test_the_weight_images_are_columns_of_the_first_matrix_on_one_scale(activati
 
 
 def test_without_hidden_layers_there_is_a_weight_image_for_each_digit():
-    shown = panel(MNIST(hidden_layers=0), "Weights of the first layer")
+    shown = panel(MNIST(hidden_size=0), "Weights of the first layer")
     assert shown["titles"] == list("0123456789")
     assert panel(MNIST(hidden_size=4), "Weights of the first layer")["titles"][-1] == "unit 4"
 
@@ -729,7 +731,7 @@ def test_a_drawing_is_read_by_the_network_as_it_is_now_and_outlives_a_reset():
     ],
 )
 def test_something_else_than_a_drawing_is_refused_and_changes_nothing(value):
-    engine = MNIST(hidden_layers=0)
+    engine = MNIST(hidden_size=0)
     engine.act("draw", sent(upscaled(_digits()[2][0])))
     before = to_json(engine.frame())
     with pytest.raises(ValueError, match="a drawing is"):

@@ -41,7 +41,7 @@ class MNIST(Trainer):
 
     Parameters
     ----------
-    hidden_layers, hidden_size : hidden layers and units in each
+    hidden_size, second_size : units of the first and of the second hidden layer; 0 for no such layer
     activation : of the hidden units, "sigmoid", "tanh", "relu" or "none"
     optimizer : "sgd", "momentum", "nesterov", "rmsprop", "adam" or "adamw"
     learning_rate : may be changed while training, as may the optimizer and the batch size
@@ -68,14 +68,19 @@ class MNIST(Trainer):
         choice("optimizer", "Optimizer", "adam", OPTIMIZER_NAMES),
         choice("batch_size", "Batch size", "64", {size: size for size in ("16", "32", "64", "128", "256")}),
         choice("activation", "Activation", "relu", ACTIVATION_NAMES, restarts=True),
-        whole("hidden_layers", "Hidden layers", 1, 0, 2, restarts=True),
-        whole("hidden_size", "Units a layer", 64, 4, 128, step=4, restarts=True),
+        whole("hidden_size", "Units, first layer", 64, 0, 128, step=4, restarts=True),
+        whole("second_size", "Units, second layer", 0, 0, 128, step=4, restarts=True),
         whole("seed", "Seed", 0, 0, 999, restarts=True),
     )
     recorded = (21, 25)
     ends = SIDE**2, 10
 
     ink: Array | None = None  # the drawing outlives a reset
+
+    @property
+    def hidden(self) -> list[int]:
+        """Units of each hidden layer."""
+        return [size for size in (self.settings["hidden_size"], self.settings["second_size"]) if size]
 
     def start(self) -> None:  # noqa: D102
         X, y, self.X_test, self.y_test = _digits()
@@ -195,7 +200,7 @@ class MNIST(Trainer):
 
     def _weights(self, step: int) -> Panel:
         W = matrices(self.net)[0]
-        last = not self.settings["hidden_layers"]
+        last = not self.hidden
         shown = W.T if last else W.T[:SHOWN]
         most = float(np.abs(shown).max())
         return panels.pictures(

@@ -114,15 +114,19 @@ class Trainer(Explorer):
     first_loss: float
 
     @property
+    def hidden(self) -> list[int]:
+        """Units of each hidden layer."""
+        return [self.settings["hidden_size"]] * self.settings["hidden_layers"]
+
+    @property
     def sizes(self) -> list[int]:
         """Units of each layer, from the inputs to the outputs."""
-        hidden = [self.settings["hidden_size"]] * self.settings["hidden_layers"]
-        return [self.ends[0], *hidden, self.ends[1]]
+        return [self.ends[0], *self.hidden, self.ends[1]]
 
     def layers(self) -> str:
         """Return the architecture in words."""
         kind = ACTIVATION_NAMES[self.settings["activation"]].replace("none", "linear")
-        kinds = ["input", *[f"{kind} unit"] * self.settings["hidden_layers"], "output"]
+        kinds = ["input", *[f"{kind} unit"] * len(self.hidden), "output"]
         return ", ".join(f"{n} {kind}{'s' * (n != 1)}" for n, kind in zip(self.sizes, kinds, strict=True))
 
     def build(self, init: Initializer, dtype: DTypeLike = np.float64) -> Sequential:

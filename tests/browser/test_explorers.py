@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ import pytest
 
 from nnlib import check_network, data
 from nnlib.explorers import ENGINES
+from nnlib.explorers.display import page_element
 from nnlib.explorers.panels import encode
+from nnlib.explorers.recording import patch
 from nnlib.gradcheck import numerical_gradient
 
 from .conftest import at_rest
@@ -142,8 +145,8 @@ def reader(shared: Reader) -> Iterator[Reader]:
     shared.page.goto("about:blank")
 
 
-def near(shown: Any, expected: Any, path: str = "frame") -> None:
-    """Both frames hold the same texts and, to 1e-6, the same numbers."""
+def near(shown: Any, expected: Any, path: str = "frame", digits: float = 1e-6) -> None:
+    """Both frames hold the same texts and, to so many digits, the same numbers."""
     if isinstance(expected, dict):
         assert shown.keys() == expected.keys(), path
         for key, value in expected.items():
@@ -151,13 +154,15 @@ def near(shown: Any, expected: Any, path: str = "frame") -> None:
                 apart = np.subtract(shades(shown[key]), shades(value), dtype=int)
                 assert np.abs(apart).max(initial=0) <= 1, f"{path}.{key}"
             else:
-                near(shown[key], value, f"{path}.{key}")
+                near(shown[key], value, f"{path}.{key}", digits)
     elif isinstance(expected, list):
         assert len(shown) == len(expected), path
         for i, value in enumerate(expected):
-            near(shown[i], value, f"{path}[{i}]")
+            near(shown[i], value, f"{path}[{i}]", digits)
     elif isinstance(expected, float) and not isinstance(shown, bool) and shown is not None:
-        assert math.isclose(shown, expected, rel_tol=1e-6, abs_tol=1e-6), f"{path}: {shown} and {expected}"
+        assert math.isclose(shown, expected, rel_tol=digits, abs_tol=digits), (
+            f"{path}: {shown} and {expected}"
+        )
     else:
         assert shown == expected, path
 
@@ -399,12 +404,18 @@ def test_a_link_opens_the_same_settings(reader: Reader, where: dict[str, str]) -
     explorer.after(lambda: explorer.choose("seed", 5))
     explorer.button("copy-link").click()
     address = reader.page.url
+    reader.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    explorer.button("copy-link").click()
+    assert reader.page.evaluate("navigator.clipboard.readText()") == address
     reader.page.goto("about:blank")
     reader.page.goto(address)
     explorer.live()
     explorer.wait("root => root.frame.settings.seed === 5")
     shown = explorer.frame["settings"]
     assert (shown["learning_rate"], shown["dataset"], shown["seed"]) == (0.03, "circles", 5)
+    reader.page.evaluate("location.hash = location.hash.replace('seed=5', 'seed=6')")  # without loading again
+    explorer.wait("root => root.frame.settings.seed === 6")
+    assert explorer.control("seed").input_value() == "6"
 
 
 def test_out_of_sight_it_rests(boundary: Explorer) -> None:
@@ -525,7 +536,7 @@ def test_without_python_it_plays_its_recording_and_says_so(
     context.close()
 
 
-@pytest.mark.parametrize("missing", ["**/*.wasm", "**/worker.js*"])
+@pytest.mark.parametrize("missing", ["**/*.wasm", "**/worker.js*", "**/nnlib*.whl"])
 def test_what_stops_python_is_said_and_the_recording_plays(
     browser: Browser, site: str, where: dict[str, str], missing: str
 ) -> None:
@@ -575,12 +586,42 @@ def test_without_scripts_there_is_a_picture_with_words(
     context.close()
 
 
+RECORDED = re.compile(
+    r'<div class="explorer".*?<script type="application/json">(.*?)</script>.*?</div>', re.S
+)
+
+
 def test_recordings_are_small(html: Path) -> None:
     for path in html.glob("*/*.html"):
-        shown = re.findall(r'<div class="explorer".*?</div>', path.read_text("utf-8"), re.S)
-        sizes = [len(text) for text in shown]
+        sizes = [len(found.group()) for found in RECORDED.finditer(path.read_text("utf-8"))]
         assert all(size <= 150_000 for size in sizes), path.name
         assert sum(sizes) <= 600_000, path.name
+
+
+def told(text: str) -> Iterator[dict[str, Any]]:
+    """What a page tells its explorers: controls, settings, recording."""
+    for found in RECORDED.finditer(text):
+        yield json.loads(found[1])
+
+
+def test_every_recording_of_the_book_is_what_nnlib_computes_now(html: Path) -> None:
+    seen = set()
+    for path in sorted(html.glob("*/*.html")):
+        for page in told(path.read_text("utf-8")):
+            name, settings = page["explorer"], page["settings"]
+            seen.add((path.stem, name))
+            [fresh] = told(page_element(ENGINES[name](**settings), settings))
+            shown, expected = (list(accumulate(run.pop("recording"), patch)) for run in (page, fresh))
+            assert page == fresh, path.stem
+            assert [frame["step"] for frame in shown] == [frame["step"] for frame in expected], path.stem
+            for now, before in zip(expected, shown, strict=True):
+                where = f"{path.stem}, {name}, step {now['step']}"
+                if name in EXACT:
+                    near(before, now, where, digits=1e-3)  # four are recorded
+                elif now["loss"] is not None:
+                    assert math.isclose(before["loss"], now["loss"], rel_tol=1e-2), where
+    assert {name for _, name in seen} == set(ENGINES)
+    assert len(seen) >= 12
 
 
 def test_the_sample_of_the_page_is_the_real_thing(html: Path) -> None:

@@ -24,7 +24,7 @@ from nnlib import explorers
 from .conftest import at_rest, choose_another
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -70,11 +70,26 @@ def watched(browser: Browser, site: str, **settings: Any) -> Iterator[BrowserCon
     assert not foreign
 
 
+def listen(where: BrowserContext | Page) -> list[str]:
+    """Errors in the console of a page or of all; browsers ask for an icon of their own accord."""
+    errors: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        address = message.location["url"]
+        if message.type == "error" and not address.endswith("/favicon.ico"):
+            errors.append(f"{message.text} {address}")
+
+    where.on("console", hear)
+    return errors
+
+
 @pytest.fixture
 def reader(browser: Browser, site: str, lite: Path) -> Iterator[BrowserContext]:
     # tall: a notebook draws only the cells that are on the screen
     with watched(browser, site, viewport={"width": 1280, "height": 12_000}) as context:
+        errors = listen(context)
         yield context
+        assert not errors
 
 
 def wait_for_kernel(page: Page) -> None:
@@ -310,6 +325,21 @@ def test_a_reader_trains_a_network_by_hand_and_gets_the_numbers_of_python(
     assert_same_state(view, engine)
 
 
+def test_divergence_is_announced_and_reset_recovers(reader: BrowserContext, site: str) -> None:
+    settings = "explorer = DecisionBoundaryExplorer(activation='none', learning_rate=100)"
+    page = open_notebook(reader, site, [BOUNDARY.replace("explorer = DecisionBoundaryExplorer()", settings)])
+    assert not complaints(run_all(page))
+    page.locator(".widget-play button").first.click()
+    alert = page.locator(".explorer[data-step]").get_by_role("alert")
+    alert.get_by_text("100 is too large").wait_for(timeout=MINUTES)
+    page.get_by_text("Learning rate", exact=True).locator("..").locator(".noUi-handle").press("Home")
+    page.get_by_role("button", name="Reset", exact=True).click()
+    until(page.locator(".explorer[data-step]"), "data.step === '0'")
+    page.get_by_role("button", name="Step", exact=True).click()
+    until(page.locator(".explorer[data-step]"), "data.step === '1' && Number.isFinite(Number(data.loss))")
+    assert not alert.count() or not alert.inner_text()
+
+
 # --- Problem sets ----------------------------------------------------------------------------------------
 
 ASSIGNMENTS = ROOT / "assignments"
@@ -463,33 +493,35 @@ STOOD_STILL = "OSError|did not run$"
 @pytest.fixture(scope="module")
 def runs(
     request: pytest.FixtureRequest, browser: Browser, site: str, lite: Path
-) -> dict[str, list[dict[str, Any]]]:
-    """Chapter -> its code cells after a run, for all that are tested; the last, which take long, first.
+) -> dict[str, tuple[list[dict[str, Any]], list[str]]]:
+    """Chapter -> its code cells after a run, and errors in the console; the last, which take long, first.
 
     Where a file did not come or a cell did not run, as happens when a machine stands still for a while, the
     chapter gets one more visit, as a reader would give it.
     """
     tests = [item for item in request.session.items if "runs" in getattr(item, "fixturenames", ())]
     waiting = sorted(item.callspec.params["chapter"] for item in tests)  # type: ignore[attr-defined]
-    running: dict[str, tuple[Page, float]] = {}
-    done: dict[str, list[dict[str, Any]]] = {}
+    running: dict[str, tuple[Page, float, list[str]]] = {}
+    done: dict[str, tuple[list[dict[str, Any]], list[str]]] = {}
     again: set[str] = set()
     with watched(browser, site) as context:
         while waiting or running:
             while waiting and len(running) < AT_ONCE:
                 chapter, page = waiting.pop(), context.new_page()
                 page.add_init_script(RUN_WHEN_READY)
+                errors = listen(page)
                 page.goto(f"{site}lite/notebooks/index.html?path=notebooks/{chapter}.ipynb")
-                running[chapter] = page, time.monotonic()
+                running[chapter] = page, time.monotonic(), errors
             time.sleep(0.25)
-            for chapter, (page, start) in list(running.items()):
+            for chapter, (page, start, errors) in list(running.items()):
                 seconds = time.monotonic() - start
                 if page.evaluate("window.finished === true") or seconds > 60 * PATIENCE:
-                    done[chapter] = page.evaluate(OUTPUTS)
+                    cells = page.evaluate(OUTPUTS)
+                    done[chapter] = cells, errors
                     print(f"{chapter}: {seconds:.0f} s in the browser")
                     page.close()
                     del running[chapter]
-                    found = complaints(done[chapter])
+                    found = complaints(cells)
                     if found and chapter not in again and all(map(re.compile(STOOD_STILL).search, found)):
                         print(f"{chapter} once more: {found}")
                         again.add(chapter)
@@ -499,12 +531,14 @@ def runs(
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_chapter_runs_from_top_to_bottom_in_the_browser(
-    chapter: str, runs: dict[str, list[dict[str, Any]]]
+    chapter: str, runs: dict[str, tuple[list[dict[str, Any]], list[str]]]
 ) -> None:
     source = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
-    assert len(runs[chapter]) == sum(cell.cell_type == "code" for cell in source.cells)
-    assert not complaints(runs[chapter])
-    for cell in runs[chapter]:
+    cells, errors = runs[chapter]
+    assert len(cells) == sum(cell.cell_type == "code" for cell in source.cells)
+    assert not complaints(cells)
+    assert not errors
+    for cell in cells:
         if "from nnlib.explorers import" in cell["source"]:
             [shown] = cell["outputs"]
             assert "application/vnd.jupyter.widget-view+json" in shown["data"]
