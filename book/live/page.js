@@ -80,7 +80,11 @@ const kernel = new Kernel();
 
 // ------------------------------------------------------------------ controls
 
-const short = (value) => String(Number(Number(value).toPrecision(3)));
+/** Three digits in at most seven characters, which is what a field has room for: 0.03, 3.16e-4. */
+function short(value) {
+  const number = Number(Number(value).toPrecision(3));
+  return Math.abs(number) >= 0.001 || number === 0 ? String(number) : number.toExponential();
+}
 
 /** A native control for a declared one: {node, get(), set(value)}; `changed()` is called by the reader's hand. */
 function makeControl(spec, id, changed) {
@@ -141,7 +145,7 @@ function makeLogControl(spec, id, label, node, changed) {
   range.addEventListener("input", () => {
     const value = Number((10 ** Number(range.value)).toPrecision(2));
     exact = null;
-    field.value = Math.min(spec.high, Math.max(spec.low, value));
+    field.value = short(Math.min(spec.high, Math.max(spec.low, value)));
     range.setAttribute("aria-valuetext", field.value);
     changed();
   });

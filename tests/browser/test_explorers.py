@@ -309,6 +309,17 @@ def test_it_can_be_used_with_the_keyboard_alone(reader: Reader, where: dict[str,
     assert explorer.step == 0
 
 
+@pytest.mark.parametrize(("value", "shown"), [(0.00125, "0.00125"), (0.000316, "3.16e-4"), (0.0001, "1e-4")])
+def test_a_small_number_can_be_read_in_its_field(
+    reader: Reader, where: dict[str, str], value: float, shown: str
+) -> None:
+    explorer = reader.open(where["finite-difference"], "finite-difference", f"#finite-difference?h={value}")
+    explorer.live().wait("(root, value) => root.frame.settings.h === value", 30, value)
+    field = explorer.control("h")
+    assert field.input_value() == shown
+    assert field.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 # ------------------------------------------------------------------------------- the decision boundary
 
 
