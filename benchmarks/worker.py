@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 FEW = 20  # batches of a small round
+WAKE = 0.2  # seconds: a core that has rested is slow at first, which would count most in the shortest rounds
 FIRST_WEIGHTS = 0  # seed of the first weights where every round starts from the same
 
 
@@ -53,6 +54,13 @@ def small(work: Any) -> Any:
     return replace(work, rows=min(work.rows, FEW * work.batch), epochs=min(work.epochs, FEW))
 
 
+def wake() -> None:
+    """Keep the core busy until it is as fast as it gets."""
+    end = time.perf_counter() + WAKE
+    while time.perf_counter() < end:
+        pass
+
+
 def trained(peer: Any, work: Any, seed: int) -> dict[str, float | None]:
     """Seconds of wall and processor time for one round, and the mean loss of its steps.
 
@@ -64,6 +72,7 @@ def trained(peer: Any, work: Any, seed: int) -> dict[str, float | None]:
     # to an accuracy, luck with the first weights is part of the result
     peer.start(first_weights(work, seed if work.target else FIRST_WEIGHTS))
     gc.collect()
+    wake()
     before, wall, cpu = busy(), time.perf_counter(), time.process_time()
     loss = peer.train(orders, seed)
     wall, cpu, after = time.perf_counter() - wall, time.process_time() - cpu, busy()
