@@ -413,10 +413,9 @@ def test_a_link_opens_the_same_settings(reader: Reader, where: dict[str, str]) -
     explorer.choose("learning_rate", 0.03)
     explorer.choose("dataset", "circles")
     explorer.after(lambda: explorer.choose("seed", 5))
-    explorer.button("copy-link").click()
-    address = reader.page.url
     reader.context.grant_permissions(["clipboard-read", "clipboard-write"])
     explorer.button("copy-link").click()
+    address = reader.page.url
     assert reader.page.evaluate("navigator.clipboard.readText()") == address
     reader.page.goto("about:blank")
     reader.page.goto(address)

@@ -329,14 +329,15 @@ def test_divergence_is_announced_and_reset_recovers(reader: BrowserContext, site
     settings = "explorer = DecisionBoundaryExplorer(activation='none', learning_rate=100)"
     page = open_notebook(reader, site, [BOUNDARY.replace("explorer = DecisionBoundaryExplorer()", settings)])
     assert not complaints(run_all(page))
+    view = page.locator(".explorer[data-step]")
+    alert = view.get_by_role("alert")
     page.locator(".widget-play button").first.click()
-    alert = page.locator(".explorer[data-step]").get_by_role("alert")
     alert.get_by_text("100 is too large").wait_for(timeout=MINUTES)
     page.get_by_text("Learning rate", exact=True).locator("..").locator(".noUi-handle").press("Home")
     page.get_by_role("button", name="Reset", exact=True).click()
-    until(page.locator(".explorer[data-step]"), "data.step === '0'")
+    until(view, "data.step === '0'")
     page.get_by_role("button", name="Step", exact=True).click()
-    until(page.locator(".explorer[data-step]"), "data.step === '1' && Number.isFinite(Number(data.loss))")
+    until(view, "data.step === '1' && Number.isFinite(Number(data.loss))")
     assert not alert.count() or not alert.inner_text()
 
 
