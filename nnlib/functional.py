@@ -803,8 +803,10 @@ def _pair(
         raise ValueError(f"{function} expects Y of the shape of {name}, {P.shape}, got {Y.shape}{hint}")
     if P.size == 0:
         raise ValueError(f"{function} expects at least one example, got {name} of shape {P.shape}")
-    _within(function, name, P, P_within, "did you pass scores? use the loss 'with logits'")
-    _within(function, "Y", Y, Y_within, "labels are 0 or 1")
+    if P_within is not None:
+        _within(function, name, P, P_within, "did you pass scores? use the loss 'with logits'")
+    if Y_within is not None:
+        _within(function, "Y", Y, Y_within, "labels are 0 or 1")
     return P, Y if Y.dtype is P.dtype else Y.astype(P.dtype, copy=False)
 
 
@@ -840,9 +842,7 @@ def _classes(function: str, P: Array, Y: Array, *, probabilities: bool = False) 
     return P, Y
 
 
-def _within(function: str, name: str, values: Array, limits: tuple[float, float] | None, hint: str) -> None:
-    if limits is None:
-        return
+def _within(function: str, name: str, values: Array, limits: tuple[float, float], hint: str) -> None:
     low, high = limits
     if values.size < 20:  # so few are compared faster one by one, as Python's own numbers
         within = all([low <= value <= high for value in values.ravel().tolist()])  # noqa: C419  faster

@@ -236,7 +236,7 @@ class Linear(_Parametric):
 
     def forward(self, X: Array) -> Array:  # noqa: D102  inherited
         X, W, b = self._input(X), self.params["W"], self.params["b"]
-        fits = X.shape[1:] == W.shape[:1] and b.shape == W.shape[1:]
+        fits = X.ndim == 2 and b.ndim == 1 and W.shape == (X.shape[1], b.size)
         if not fits:
             self.output_shape(X.shape[1:])  # says what is wrong
         self._remember(X)

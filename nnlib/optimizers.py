@@ -79,7 +79,7 @@ class Optimizer:
         self._known: dict[str, Array] = {}
         self._params: Parameters | None = None
         self._memory: dict[str, Parameters] = {}
-        self._runs: list[tuple[list[str], slice]] = []
+        self._runs: list[tuple[list[str], Array, Array, dict[str, Array]]] = []
         self._kept: dict[tuple[int, ...], tuple[Array, Array]] = {}
 
     @property
@@ -112,14 +112,13 @@ class Optimizer:
                 self._meet(name, theta)
         self.t += 1
         if isinstance(params, Parameters) and params.whole and self._at_once(params):
-            for names, where in self._runs:
+            for names, theta, g, state in self._runs:
                 if len(names) == 1:
                     g = grads[names[0]].ravel()
                 else:
-                    g = self._g.vector[where]
                     for name in names:
                         self._g[name][...] = grads[name]
-                self.update(params.vector[where], g, **{m: v.vector[where] for m, v in self._memory.items()})
+                self.update(theta, g, **state)
             return
         for name, theta in params.items():
             if name not in self.state:
@@ -145,8 +144,12 @@ class Optimizer:
         if self._params is not params:
             if not self.state.keys().isdisjoint(params):
                 return False  # there is memory from elsewhere
-            self._params, self._g, self._runs = params, params.zeros(), params.runs(alone=COPIED)
+            self._params, self._g = params, params.zeros()
             self._memory = {memory: params.zeros() for memory in self.memories}
+            self._runs = []
+            for names, run in params.runs(alone=COPIED):
+                state = {memory: values.vector[run] for memory, values in self._memory.items()}
+                self._runs.append((names, params.vector[run], self._g.vector[run], state))
             for name in params:
                 self.state[name] = {memory: values[name] for memory, values in self._memory.items()}
         for memory, values in self._memory.items():
