@@ -81,7 +81,7 @@ WORKLOADS = {
     "W1": Workload("MNIST, MLP 784-128-64-10, Adam", SMALL, "adam", 1e-3, rows=59_904, batch=64),
     "W2": Workload("MNIST, same MLP, SGD with momentum", SMALL, "sgd", 0.05, 59_904, 128, momentum=0.9),
     "W3": Workload("MNIST, convolutions 8-16, Adam", convnet(8, 16), "adam", 1e-3, rows=6_400, batch=64),
-    "W4": Workload("XOR 2-4-1, SGD", mlp(2, 4, 1, activation="tanh"), "sgd", 0.5, 4, 4, epochs=8_000),
+    "W4": Workload("XOR 2-4-1, SGD", mlp(2, 4, 1, activation="tanh"), "sgd", 0.5, 4, 4, epochs=24_000),
     "W5": Workload(
         "MLP to 98.42 %", mlp(784, 256, 128, 10), "adam", 4e-3, 60_000, 128, 5, cycle=True, shift=True,
         target=0.9842,
