@@ -37,7 +37,7 @@ serve:  ## serve the built book on 127.0.0.1 (PORT=8000)
 	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 test: $(READY)  ## run every test: units, doctests, gradient checks, notebooks, built pages
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTFLAGS)
 
 lint: $(READY)  ## ruff and mypy --strict
 	$(BIN)/python -m pip install --quiet -e '.[lint]'

@@ -24,15 +24,16 @@ from peers import PEERS, label  # noqa: E402
 
 # ratios of nnlib to PyTorch eager that the project aims at
 GOALS = {"W1": 0.5, "W2": 0.6, "W3": 0.7, "W4": 0.1}
+LIMIT_GOALS = {"W1": 2.0, "W2": 1.7}  # and ratios to its matrix products alone
 DISTURBED = 0.15  # cores in use by other programs that make a measurement worthless
 
 Run = dict[str, Any]  # one workload, as run.py writes it
 
 
-def ratios(run: Run, key: str) -> list[float] | None:
+def ratios(run: Run, key: str, base: str = "") -> list[float] | None:
     """Time over the base's time, round by round; None where one of the two is absent."""
-    mine, base = (run["peers"].get(name, {}).get("seconds") for name in (key, run["base"]))
-    return [a / b for a, b in zip(mine, base, strict=True)] if mine and base else None
+    mine, other = (run["peers"].get(name, {}).get("seconds") for name in (key, base or run["base"]))
+    return [a / b for a, b in zip(mine, other, strict=True)] if mine and other else None
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float, float, float]:
@@ -162,6 +163,7 @@ def summary(runs: Sequence[Run]) -> str:
     parts = {
         "machine": machine(runs[0]) if runs else "",
         "ratios": ratio_tables(runs),
+        "limit": limits(runs),
         "arrivals": arrivals(runs),
         "browser": browser(runs),
         "memory": memory(runs),
@@ -189,6 +191,20 @@ def ratio_tables(runs: Sequence[Run]) -> str:
         goal = ["*goal for nnlib*", *(f"*{GOALS[run['workload']]:.2f}*" for run in columns)]
         parts.append(markdown(head, [*rows, goal]))
     return "\n\n".join(parts)
+
+
+def limits(runs: Sequence[Run]) -> str:
+    """How many times as long as its matrix products alone a step of nnlib takes."""
+    found: dict[int, dict[str, str]] = {}
+    for run in (run for run in runs if run["workload"] in GOALS):
+        values = ratios(run, "nnlib", base="limit")
+        shown = f"{statistics.median(values):.3g}" if values else "absent"
+        found.setdefault(run["threads"], {})[run["workload"]] = shown
+    rows = [
+        [in_words(threads), *(found[threads].get(name, "–") for name in GOALS)] for threads in sorted(found)
+    ]
+    goal = ["*goal*", *(f"*{LIMIT_GOALS[name]:.2f}*" if name in LIMIT_GOALS else "–" for name in GOALS)]
+    return markdown(["nnlib to its matrix products", *GOALS], [*rows, goal])
 
 
 def arrivals(runs: Sequence[Run]) -> str:

@@ -120,6 +120,17 @@ def test_the_summary_says_what_was_measured_where_and_shows_each_part():
     assert line(text.split("<!-- memory -->")[1], "nnlib") == ["nnlib", "50"]
 
 
+def test_the_summary_says_how_far_nnlib_is_from_its_matrix_products():
+    run = example()
+    run["peers"]["limit"] = run["peers"]["nnlib"] | {"seconds": [0.2, 0.25, 0.25]}
+    text = report.summary([run, example(workload="W2", threads=1)]).split("<!-- limit -->")[1]
+    head = "nnlib to its matrix products"
+    assert line(text, head) == [head, "W1", "W2"]
+    assert line(text, "2 threads") == ["2 threads", "2.5", "–"]
+    assert line(text, "1 thread") == ["1 thread", "–", "absent"]
+    assert line(text, "*goal*") == ["*goal*", "*2.00*", "*1.70*"]
+
+
 def line(text, first, which=0):
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in text.splitlines()]
     return [row for row in rows if row[0] == first][which]
@@ -349,6 +360,13 @@ def test_what_the_page_says_about_the_ratios():
     assert [name for name, goal in report.GOALS.items() if median(name, "nnlib") <= goal] == ["W3"]
 
 
+def test_what_the_page_says_about_the_limit():
+    found = {name: report.ratios(result(name), "nnlib", "limit") for name in report.GOALS}
+    distance = {name: report.spread(values)[2] for name, values in found.items()}
+    assert [name for name, goal in report.LIMIT_GOALS.items() if distance[name] <= goal] == ["W2"]
+    assert max(distance, key=distance.get) == "W4"
+
+
 def test_what_the_page_says_about_the_parts_of_a_step():
     for name in ("W1", "W2"):
         parts_of = shares(name)
@@ -356,7 +374,8 @@ def test_what_the_page_says_about_the_parts_of_a_step():
         assert whole == 100
         others = {part: share for part, share in parts_of.items() if not part.startswith("Linear")}
         assert products > max(others.values())
-        assert max(others, key=others.get) == "optimizer"
+        assert set(sorted(others, key=others.get)[-3:]) == {"optimizer", "a batch", "loss"}
+        assert name == "W2" or others.pop("optimizer") > sum(others.values())
     assert shares("W3")["MaxPool2D backward"] > shares("W3")["MaxPool2D forward"]
     assert shares("W4")["matrix products alone"] < 10
 
