@@ -198,7 +198,7 @@ def limits(runs: Sequence[Run]) -> str:
     found: dict[int, dict[str, str]] = {}
     for run in (run for run in runs if run["workload"] in GOALS):
         values = ratios(run, "nnlib", base="limit")
-        shown = f"{statistics.median(values):.3g}" if values else "absent"
+        shown = f"{statistics.median(values):.2f}" if values else "absent"
         found.setdefault(run["threads"], {})[run["workload"]] = shown
     rows = [
         [in_words(threads), *(found[threads].get(name, "–") for name in GOALS)] for threads in sorted(found)

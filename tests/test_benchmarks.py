@@ -126,7 +126,7 @@ def test_the_summary_says_how_far_nnlib_is_from_its_matrix_products():
     text = report.summary([run, example(workload="W2", threads=1)]).split("<!-- limit -->")[1]
     head = "nnlib to its matrix products"
     assert line(text, head) == [head, "W1", "W2"]
-    assert line(text, "2 threads") == ["2 threads", "2.5", "–"]
+    assert line(text, "2 threads") == ["2 threads", "2.50", "–"]
     assert line(text, "1 thread") == ["1 thread", "–", "absent"]
     assert line(text, "*goal*") == ["*goal*", "*2.00*", "*1.70*"]
 

@@ -112,6 +112,16 @@ def test_grads_have_the_keys_and_shapes_of_params_and_are_overwritten(name, rng)
         np.testing.assert_array_equal(layer.grads[key], once[key])
 
 
+@pytest.mark.parametrize(
+    ("key", "shape"), [("b", (3, 1)), ("b", (1, 3)), ("b", ()), ("b", (4,)), ("W", (2, 4)), ("W", (2, 3, 1))]
+)
+def test_a_parameter_put_in_with_another_shape_is_refused_where_numpy_would_stretch_it(key, shape, rng):
+    layer = Linear(2, 3, rng=rng)
+    layer.params[key] = np.ones(shape)
+    with pytest.raises(ValueError, match=r"linear expects (W|b) of shape"):
+        layer.forward(np.ones((3, 2)))
+
+
 @pytest.mark.parametrize("name", ["Linear", "Conv2D"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_leaving_out_the_input_gradient_leaves_the_other_gradients_as_they_are(name, dtype, rng):
