@@ -148,6 +148,16 @@ class Visit:
         rows = self.page.locator(".jupyter-widgets.widget-inline-hbox")
         return rows.filter(has=self.page.get_by_text(label, exact=True))
 
+    def press(self, name: str, key: str) -> None:
+        """Press a key on the slider of a setting, and wait until Python knows: what a kernel that lags
+        answers to one press would undo the next."""
+        before = self.told()["settings"][name]
+        self.control(name).locator(".noUi-handle").press(key)
+        self.page.wait_for_function(
+            "([name, old]) => JSON.parse(document.querySelector('.echo').innerText).settings[name] !== old",
+            arg=[name, before],
+        )
+
     def button(self, name: str) -> Locator:
         return self.page.locator("button.jupyter-button", has_text=re.compile(f"^{name}$"))
 
@@ -190,10 +200,9 @@ def test_a_reader_trains_a_network_by_hand(visit: Visit) -> None:
     assert number(view, "loss") == pytest.approx(DecisionBoundary().loss, rel=1e-6)
     assert visit.told()["settings"] == DecisionBoundary().settings, "drawing the sliders changes nothing"
     # the learning-rate slider, the hidden units and a choice, moved as a reader does
-    rate = visit.control("learning_rate").locator(".noUi-handle")
     for _ in range(3):
-        rate.press("ArrowRight")
-    visit.control("hidden_size").locator(".noUi-handle").press("ArrowRight")
+        visit.press("learning_rate", "ArrowRight")
+    visit.press("hidden_size", "ArrowRight")
     visit.control("activation").locator("select").select_option(label="sigmoid")
     visit.page.locator(".echo", has_text='"activation": "sigmoid"').wait_for()
     settings = visit.told()["settings"]
