@@ -29,6 +29,16 @@ def _numpy_errors_raise():
     plt.close("all")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Show what a failed cell of a notebook had printed, the times behind a claim about times above all."""
+    report = yield
+    printed = "".join(out.get("text", "") for out in getattr(item, "test_outputs", None) or [])
+    if report.failed and printed:
+        report.sections.append(("Printed by the cell", printed))
+    return report
+
+
 @pytest.fixture
 def sphinx_page(tmp_path):
     """Build one page in `tmp_path`: a function of its file's name, its text and a conf.py."""

@@ -5,6 +5,8 @@ nbval compares nothing where an execution count is missing, so each chapter must
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -122,3 +124,21 @@ def test_no_time_is_claimed_in_the_browser_where_a_program_cannot_count_its_own(
     claims = re.findall(rf"^\s*assert .*\b(?:{measured})\b.*", "\n".join(cells), re.M)
     assert len(claims) > 20
     assert [claim for claim in claims if not claim.strip().startswith("assert in_browser or ")] == []
+
+
+def test_nbval_refuses_another_output_and_shows_what_a_failed_cell_printed(tmp_path):
+    cell = {"cell_type": "code", "execution_count": 1, "outputs": []}
+    printed = [{"output_type": "stream", "name": "stdout", "text": "1.50\n"}]
+    cells = [
+        cell | {"id": "same", "metadata": {}, "source": "print('1.50')", "outputs": printed},
+        cell | {"id": "other", "metadata": {}, "source": "print('1.40')", "outputs": printed},
+        cell | {"id": "claim", "metadata": {}, "source": "x = 7\nprint(f'{6 * x} times')\nassert x > 8"},
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+    notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "page.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "conftest", "--color=no"]
+    run = subprocess.run([*command, tmp_path / "page.ipynb"], cwd=ROOT, capture_output=True, text=True)
+    assert "2 failed, 1 passed" in run.stdout, run.stdout + run.stderr
+    assert re.search(r"^\W*mismatch 'stdout'", run.stdout, re.M)
+    assert re.search(r"Printed by the cell -+\n42 times$", run.stdout, re.M)
