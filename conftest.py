@@ -2,6 +2,8 @@
 
 import io
 import os
+from contextlib import contextmanager
+from unittest import mock
 
 # Tests run in several processes: threads of their matrix products would only wait for one another.
 # Notebooks are executed by kernels that inherit this.
@@ -27,6 +29,18 @@ def _numpy_errors_raise():
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _environment_stays_as_it_was():
+    """Whoever changes the environment changes the notebooks that this process runs later."""
+    before = dict(os.environ)
+    yield
+    after = dict(os.environ)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    # what joblib and PyTorch set when they are imported
+    harmless = {"PYTEST_CURRENT_TEST", "KMP_INIT_AT_FORK", "TORCHINDUCTOR_CACHE_DIR"}
+    assert changed <= harmless, "these tests leave a changed environment behind"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,6 +71,26 @@ def sphinx_page(tmp_path):
         return (tmp_path / "out" / "index.html").read_text("utf-8"), said.getvalue()
 
     return build
+
+
+@pytest.fixture(scope="session")
+def dask_cluster():
+    """Workers of Dask on this machine: a context manager, a function of their number."""
+    distributed = pytest.importorskip("distributed")
+
+    @contextmanager
+    def workers(n):
+        # The environment is kept, since Dask writes into it before it starts a worker. One setting of its own
+        # takes away the memory that NumPy frees, at once, and kernels of notebooks would inherit it.
+        # The workers log what they do, to standard error, at their own pace: silence.
+        how = {"processes": True, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+        with (
+            mock.patch.dict(os.environ),
+            distributed.LocalCluster(n_workers=n, silence_logs=50, **how) as cluster,
+        ):
+            yield cluster
+
+    return workers
 
 
 @pytest.fixture

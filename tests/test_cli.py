@@ -564,14 +564,11 @@ def test_compare_has_the_defaults_of_the_chapter():
     assert (range(args.seed, args.seed + args.seeds), args.epochs) == (experiments.SEEDS, experiments.EPOCHS)
 
 
-def test_compare_with_two_jobs_and_on_a_cluster_prints_the_same_table(run):
-    distributed = pytest.importorskip("distributed")
+def test_compare_with_two_jobs_and_on_a_cluster_prints_the_same_table(run, dask_cluster):
     command = "compare hidden-size --epochs 3 --seeds 2 --quiet"
     expected = run(command)
     assert run(f"{command} --jobs 2") == expected
-    with distributed.LocalCluster(
-        n_workers=2, processes=True, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
-    ) as cluster:
+    with dask_cluster(2) as cluster:
         assert run(f"{command} --dask {cluster.scheduler_address}") == expected
 
 

@@ -48,12 +48,8 @@ def bits(runs):
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed")
-    # the scheduler and the workers log what they do, to standard error, at their own pace
-    with distributed.LocalCluster(
-        n_workers=2, processes=True, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
-    ) as cluster:
+def cluster(dask_cluster):
+    with dask_cluster(2) as cluster:
         yield cluster
 
 
@@ -354,17 +350,10 @@ def test_a_process_that_dies_ends_the_sweep_instead_of_stalling_it(tmp_path):
         list(sweep(importable(dies), [{"k": k} for k in range(4)], n_jobs=2, store=tmp_path / "s"))
 
 
-def test_a_dask_worker_that_dies_again_and_again_ends_the_sweep_instead_of_stalling_it():
-    distributed = pytest.importorskip("distributed")
+def test_a_dask_worker_that_dies_again_and_again_ends_the_sweep_instead_of_stalling_it(dask_cluster):
     with (
         pytest.importorskip("dask").config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=1,
-            processes=True,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=50,
-        ) as doomed,
+        dask_cluster(1) as doomed,
         pytest.raises(SweepError, match=r"a worker ended after .* all those workers died while running it"),
     ):
         list(sweep(importable(dies), [{"k": 2}], dask=doomed.scheduler_address))
