@@ -36,8 +36,7 @@ def _environment_stays_as_it_was():
     """Whoever changes the environment changes the notebooks that this process runs later."""
     before = dict(os.environ)
     yield
-    after = dict(os.environ)
-    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    changed = {name for name, _ in before.items() ^ os.environ.items()}
     # what joblib and PyTorch set when they are imported
     harmless = {"PYTEST_CURRENT_TEST", "KMP_INIT_AT_FORK", "TORCHINDUCTOR_CACHE_DIR"}
     assert changed <= harmless, "these tests leave a changed environment behind"
@@ -83,10 +82,15 @@ def dask_cluster():
         # The environment is kept, since Dask writes into it before it starts a worker. One setting of its own
         # takes away the memory that NumPy frees, at once, and kernels of notebooks would inherit it.
         # The workers log what they do, to standard error, at their own pace: silence.
-        how = {"processes": True, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
         with (
             mock.patch.dict(os.environ),
-            distributed.LocalCluster(n_workers=n, silence_logs=50, **how) as cluster,
+            distributed.LocalCluster(
+                n_workers=n,
+                processes=True,
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=50,
+            ) as cluster,
         ):
             yield cluster
 
